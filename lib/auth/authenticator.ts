@@ -1,0 +1,42 @@
+/**
+ * PLUG: who is this? Called on the main side by `hostKey` only, once per login.
+ *
+ * MUST answer null for a wrong password and for an unknown user alike, after the same number of hash computations.
+ * MUST throw (not answer null) when it cannot know, for instance because a directory is down: null becomes 403,
+ * and a desktop client throws its saved key away on 403; a throw becomes 503.
+ * MUST refuse an empty password.
+ *
+ * @example
+ * const authenticator: Authenticator = {
+ *   async authenticate({ username, password }) {
+ *     const ok = await portal.checkPassword(username, password);
+ *     return ok ? { loginName: username } : null;
+ *   },
+ * };
+ */
+export interface Authenticator {
+  authenticate(credentials: Credentials): Promise<AuthenticatedUser | null>;
+  close?(): Promise<void>;
+}
+
+export interface Credentials {
+  /** As typed; not normalised. */
+  username: string;
+  password: string;
+  clientAddress?: string;
+}
+
+export interface AuthenticatedUser {
+  /** The canonical login name. The core normalises it (NFC and the case rule of the data folder) and maps it to a user id and a folder. */
+  loginName: string;
+}
+
+/** A user as the core knows one. The three are different things: none is derived from another after the first mapping. */
+export interface User {
+  /** Opaque, stable for the life of the account. */
+  id: string;
+  /** What the person types; normalised. */
+  loginName: string;
+  /** One safe path segment below the base folder. No two users ever share one. */
+  folder: string;
+}

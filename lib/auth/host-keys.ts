@@ -1,0 +1,30 @@
+import type { User } from './authenticator.ts';
+
+/**
+ * PLUG: the key board. Host keys prove a signed-in client (wire `k`, `hkey`).
+ *
+ * MUST keep nothing from which a key could be rebuilt (store a hash).
+ * MUST have an issued key on disk before `issue` answers.
+ * `resolve` runs on the main side for every request: it MUST be fast and MUST see a revocation at once.
+ */
+export interface HostKeys {
+  issue(user: User, device: Device): Promise<string>;
+  /** The user of a key, or null for an unknown or revoked one (403). */
+  resolve(key: string): Promise<User | null> | User | null;
+  /** Ends one key, or with no `keyId` all of the user's. Answers how many were ended. */
+  revoke(userId: string, keyId?: string): Promise<number>;
+  list(userId: string): Promise<IssuedKey[]>;
+  close?(): Promise<void>;
+}
+
+export interface Device {
+  /** The `c` of the anki-sync header, for instance `anki,26.9.3 (…),lin:…`; empty for old clients. */
+  client: string;
+  address?: string;
+}
+
+export interface IssuedKey {
+  keyId: string;
+  client: string;
+  issuedSecs: number;
+}

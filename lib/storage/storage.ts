@@ -1,0 +1,259 @@
+/**
+ * The plugs behind which data rests: `CollectionStore` (one Anki collection per user), `MediaStore` (the index of a
+ * user's media) and `MediaFiles` (their bytes).
+ *
+ * Rules for all three:
+ * - Everything is a promise, so that a database on another machine fits. Calls are set-based: a sync step makes at most
+ *   one call per kind of object.
+ * - What a resolved promise says is durable MUST survive a loss of power.
+ * - A rejected promise MUST leave what was there before the call.
+ * - No handle, row id or path of the implementation crosses these lines. Paths that do cross them are of local files
+ *   which the caller owns (an upload waiting to be imported, a file to read).
+ * - The engine never makes two calls for the same user at the same time, unless a contract says it may.
+ *
+ * A store is given as an object, and then runs on the main side, or as `{ module, options }`: a module whose default
+ * export makes the store from the options. The engine imports it in the worker thread that holds the user.
+ * `lib/conformance/` has one suite per plug; every implementation runs it.
+ */
+
+/** Where a user's data rests: opaque id, and the one folder name reserved for the user. */
+export interface UserPlace {
+  readonly userId: string;
+  readonly folder: string;
+}
+
+/** A 64-bit id: number where JavaScript holds it exactly, else bigint. */
+export type Id = number | bigint;
+
+/** Text of a JSON array. Rows travel as text because ids and numbers must arrive exactly as they rest. */
+export type JsonArrayText = string;
+
+/** Text of one JSON object. */
+export type JsonObjectText = string;
+
+/** What `meta` needs. Times in milliseconds since 1970, as in Anki's `col` table. */
+export interface CollectionMeta {
+  modifiedMillis: number;
+  schemaModifiedMillis: number;
+  usn: number;
+  /** Whether there is no card. */
+  empty: boolean;
+  /** Config `schedVer` is 2 or more: clients below sync version 9 cannot go on. */
+  v2Scheduler: boolean;
+  /** Config has `creationOffset`: clients below sync version 10 cannot go on. */
+  v2Timezone: boolean;
+}
+
+export interface Graves {
+  cards: Id[];
+  notes: Id[];
+  decks: Id[];
+}
+
+/** One notetype, deck or deck config in schema 11 form. `json` holds every key, known or not, exactly. */
+export interface NamedObject {
+  id: Id;
+  name: string;
+  mtimeSecs: number;
+  usn: number;
+  json: JsonObjectText;
+}
+
+/** What decides whether an incoming notetype fits the stored one. */
+export interface NotetypeShape {
+  id: Id;
+  name: string;
+  mtimeSecs: number;
+  fieldCount: number;
+  templateCount: number;
+  /** Index of the sort field. */
+  sortField: number;
+}
+
+export type ObjectKind = 'notetypes' | 'decks' | 'deckConfigs';
+
+/** Row kinds in Anki's own order of columns; see `schema/schema11.ts`. */
+export type RowKind = 'revlog' | 'cards' | 'notes';
+
+export interface TableCounts {
+  cards: number;
+  notes: number;
+  revlog: number;
+  graves: number;
+  notetypes: number;
+  decks: number;
+  deckConfigs: number;
+}
+
+/** A consistent copy of a collection, schema 11, to be sent to a client. */
+export interface ExportedFile {
+  /** A local file that the caller owns and deletes. */
+  path: string;
+  bytes: number;
+}
+
+/**
+ * PLUG CollectionStore.
+ *
+ * A user who was never seen has a fresh collection: `mod` 0, `usn` 0, empty, with the default deck, preset and stock notetypes.
+ *
+ * @example the engine, for one normal sync
+ * const session = await store.begin(user, sessionKey);
+ * const graves = await session.pendingGraves(clientUsn);
+ * await session.mergeRows('cards', rows, clientUsn);
+ * await session.commit(Date.now()); // from here on, and never before, others see it
+ */
+export interface CollectionStore {
+  /** Committed state only: never what a running session wrote. */
+  meta(user: UserPlace): Promise<CollectionMeta>;
+
+  /**
+   * Begins the one running session of a user. The engine has ended any earlier one.
+   * Nothing of a session MUST be visible to `meta`, `exportFile` or another process before `commit`,
+   * and an unfinished session MUST be gone without trace after a crash.
+   */
+  begin(user: UserPlace, sessionKey: string): Promise<CollectionSession>;
+
+  /** Folder for a file that waits for `importFile`, on the file system where that is cheapest; made if missing. */
+  stagingFolder(user: UserPlace): Promise<string>;
+
+  /**
+   * Replaces the whole collection by the file at `path`: checked, schema 11, closed, written to disk by the caller.
+   * All or nothing; the previous state is kept as a snapshot first (bounded by the store's options). The file is consumed.
+   */
+  importFile(user: UserPlace, path: string): Promise<void>;
+
+  /** First raises the usn by one and sets `mod` to now, as Anki's server does before each download; then copies a consistent state. */
+  exportFile(user: UserPlace): Promise<ExportedFile>;
+
+  /** Lets go of everything held for one user (file handles, caches). No session is running. */
+  release(user: UserPlace): Promise<void>;
+
+  /** Ends all. Running sessions are rolled back. */
+  close(): Promise<void>;
+}
+
+/** A running normal sync on one collection, in one transaction. After `commit` or `rollback` every call rejects. */
+export interface CollectionSession {
+  /** As of `begin`. */
+  readonly usn: number;
+
+  /** Graves with `usn >= sinceUsn` (or `= -1` when `sinceUsn` is -1). */
+  pendingGraves(sinceUsn: number): Promise<Graves>;
+
+  /** Removes the objects, if they are there, and adds a grave with `usn` for each, even where nothing was removed. */
+  applyGraves(graves: Graves, usn: number): Promise<void>;
+
+  /** Objects with `usn >= sinceUsn`. */
+  pendingObjects(kind: ObjectKind, sinceUsn: number): Promise<NamedObject[]>;
+
+  /** Id, name, mtime of all objects of a kind, without their bodies. */
+  objectStamps(kind: ObjectKind): Promise<Omit<NamedObject, 'json'>[]>;
+
+  notetypeShapes(): Promise<NotetypeShape[]>;
+
+  /** Adds or replaces whole objects. */
+  putObjects(kind: ObjectKind, objects: NamedObject[]): Promise<void>;
+
+  /** Tag names with `usn >= sinceUsn`. */
+  pendingTags(sinceUsn: number): Promise<string[]>;
+  allTags(): Promise<string[]>;
+  addTags(names: string[], usn: number): Promise<void>;
+
+  /** The whole config map as JSON text. */
+  config(): Promise<JsonObjectText>;
+  /** Replaces the whole config map. */
+  setConfig(config: JsonObjectText): Promise<void>;
+  /** Creation time of the collection, seconds. */
+  creationSecs(): Promise<number>;
+  setCreationSecs(secs: number): Promise<void>;
+
+  /** Ids of rows with `usn >= sinceUsn`, in the order of (usn, id). */
+  pendingIds(kind: RowKind, sinceUsn: number): Promise<Id[]>;
+
+  /** The rows of these ids, in that order; ids that are gone are left out. A note's `sfld` and `csum` are empty strings, `flags` 0 and `data` empty: clients compute them. */
+  rows(kind: RowKind, ids: Id[]): Promise<JsonArrayText>;
+
+  /**
+   * Adds or replaces rows. Who wins (trap 6 of the protocol): a card or note is dropped only when the stored one is
+   * pending (`usn >= sinceUsn`, or `= -1` when `sinceUsn` is -1) and its `mod` is equal or newer. A revlog row never overwrites.
+   */
+  mergeRows(kind: RowKind, rows: JsonArrayText, sinceUsn: number): Promise<void>;
+
+  /** `usn` and `mod` (seconds) of those of the notes that exist. */
+  noteStamps(ids: Id[]): Promise<{ id: Id; usn: number; mtimeSecs: number }[]>;
+
+  /** Cards buried by hand (queue -3) or by the scheduler (-2) get the queue of their type back; usn and mod stay. */
+  unburyCards(): Promise<void>;
+
+  counts(): Promise<TableCounts>;
+  /** Whether any object of any table, graves and tags included, has usn -1. */
+  hasUnsentObjects(): Promise<boolean>;
+
+  /** Raises the usn by one, sets `mod` and `ls` to `nowMillis`, and makes everything durable and visible. */
+  commit(nowMillis: number): Promise<void>;
+  rollback(): Promise<void>;
+}
+
+/** One name in a user's media index. */
+export interface MediaEntry {
+  name: string;
+  /** Lower-case hex; of the last bytes also where the file was deleted. */
+  sha1: string;
+  /** 0 means deleted. */
+  bytes: number;
+  usn: number;
+}
+
+export interface MediaTotals {
+  lastUsn: number;
+  totalBytes: number;
+  /** Not counting deleted names. */
+  fileCount: number;
+}
+
+/** One accepted change: a file that is staged in `MediaFiles` under its sha1, or a deletion. */
+export type MediaChange =
+  | { name: string; sha1: string; bytes: number; deleted?: false }
+  | { name: string; deleted: true };
+
+/**
+ * PLUG MediaStore: the index. It decides nothing; `media/upload.ts` does.
+ *
+ * Index and files agree after a crash because `apply` also remembers its changes as unsettled, in the same transaction;
+ * the engine then calls `MediaFiles.settle` and `settled`. `unsettled` hands out what a crash left over, before anything else is done.
+ */
+export interface MediaStore {
+  totals(user: UserPlace): Promise<MediaTotals>;
+  /** Entries with `usn > afterUsn` in the order of usn, at most `limit`. Deleted ones included. */
+  changesAfter(user: UserPlace, afterUsn: number, limit: number): Promise<MediaEntry[]>;
+  /** Entries of those of the names that are known, deleted ones included, in any order. */
+  entries(user: UserPlace, names: string[]): Promise<MediaEntry[]>;
+  /** Applies all changes in one transaction, each with the next usn, keeps the totals, and remembers them as unsettled. Answers the last usn. */
+  apply(user: UserPlace, changes: MediaChange[]): Promise<number>;
+  unsettled(user: UserPlace): Promise<MediaChange[]>;
+  settled(user: UserPlace): Promise<void>;
+  /** Forgets names whose bytes are gone, without a deletion entry and without a usn, so that the loss does not spread to clients. */
+  forget(user: UserPlace, names: string[]): Promise<void>;
+  release(user: UserPlace): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * PLUG MediaFiles: the bytes, addressed by user, name and SHA-1, so that a bucket can hold them.
+ * Names are any NFC string of 1 to 255 bytes without `/`, NUL, and not `.` or `..`: where the medium cannot hold a name, the implementation maps it.
+ */
+export interface MediaFiles {
+  /** Folder for files that wait for `stage`, on the file system where that is cheapest; made if missing. */
+  stagingFolder(user: UserPlace): Promise<string>;
+  /** Takes over local files (consumed) and keeps them durably under (name, sha1), without touching what `read` of an older sha1 finds. */
+  stage(user: UserPlace, files: { name: string; sha1: string; path: string }[]): Promise<void>;
+  /** Makes staged files current and removes deleted ones. Idempotent: called again after a crash with the same changes. */
+  settle(user: UserPlace, changes: MediaChange[]): Promise<void>;
+  /** Drops what was staged and never settled. */
+  discardStaged(user: UserPlace): Promise<void>;
+  /** A file that is current or staged, or null when its bytes are gone. `path` is a local file that may be read while no other call for the user runs. */
+  read(user: UserPlace, name: string, sha1: string): Promise<{ path: string; bytes: number } | null>;
+  release(user: UserPlace): Promise<void>;
+  close(): Promise<void>;
+}
