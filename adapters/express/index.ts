@@ -1,0 +1,103 @@
+/**
+ * The bridge to Express 4 and 5, connect and plain node:http: `(req, res, next)` to the core's request and response values.
+ * Needs none of the three at run time.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import type { HttpRequest, HttpResponse } from '../../lib/http.ts';
+import { drained } from './drain.ts';
+import { bodyOf } from './request-body.ts';
+
+/** What of a SyncServer the bridge uses. */
+export interface Handler {
+  handle(request: HttpRequest): Promise<HttpResponse>;
+}
+
+/** node:http's request, with what Express or connect may have added. */
+export type MountedRequest = IncomingMessage & {
+  baseUrl?: string | undefined;
+  originalUrl?: string | undefined;
+  ip?: string | undefined;
+  protocol?: string | undefined;
+};
+
+export type ExpressHandler = (req: MountedRequest, res: ServerResponse, next?: (error?: unknown) => void) => void;
+
+/**
+ * `app.use('/anki', expressSync(server))`, at any path or none, also under a Router; or `http.createServer(expressSync(server))`.
+ *
+ * A path that the core does not know (404) goes on to `next()`, if there is one; everything else is answered here.
+ * The address and scheme of the client are `req.ip` and `req.protocol`, so Express's "trust proxy" setting rules them.
+ */
+export function expressSync(server: Handler): ExpressHandler {
+  return (req, res, next) => {
+    const gone = new AbortController();
+    res.once('close', () => {
+      if (!res.writableFinished) gone.abort();
+    });
+    server.handle(requestOf(req, gone.signal)).then(
+      (response) => {
+        if (response.status === 404 && next !== undefined) next();
+        else return answer(req, res, response);
+      },
+    ).catch((error: unknown) => {
+      // the core answers its own errors, so this is a defect: let the application's error handler tell of it
+      if (next !== undefined && !res.headersSent) next(error);
+      else res.destroy();
+    });
+  };
+}
+
+function requestOf(req: MountedRequest, signal: AbortSignal): HttpRequest {
+  const clientAddress = req.ip ?? req.socket.remoteAddress;
+  return {
+    method: req.method ?? 'GET',
+    url: req.url ?? '/',
+    mountPath: mountPathOf(req),
+    headers: req.headers,
+    body: bodyOf(req),
+    ...(clientAddress === undefined ? {} : { clientAddress }),
+    scheme: (req.protocol ?? ('encrypted' in req.socket ? 'https' : 'http')) === 'https' ? 'https' : 'http',
+    signal,
+  };
+}
+
+/** Express says it; connect only keeps the URL it began with, of which `req.url` is the end; plain node:http has no mounts. */
+function mountPathOf(req: MountedRequest): string {
+  if (req.baseUrl !== undefined) return req.baseUrl;
+  const whole = pathOf(req.originalUrl ?? req.url ?? '/');
+  const rest = pathOf(req.url ?? '/');
+  const mount = whole.endsWith(rest) ? whole.slice(0, -rest.length) : rest === '/' ? whole : '';
+  return mount.endsWith('/') ? mount.slice(0, -1) : mount;
+}
+
+function pathOf(url: string): string {
+  const query = url.indexOf('?');
+  return query < 0 ? url : url.slice(0, query);
+}
+
+async function answer(req: IncomingMessage, res: ServerResponse, { status, headers, body }: HttpResponse): Promise<void> {
+  // a sync is a chain of small exchanges: waiting for more bytes to fill a packet only delays it
+  res.socket?.setNoDelay(true);
+  if (!(body instanceof Uint8Array)) {
+    if (!res.destroyed) res.writeHead(status, headers);
+    // ends the source also when the client is gone already; then there is nobody left to tell
+    await pipeline(body, res).catch(() => {});
+    req.resume();
+    return;
+  }
+  if (res.destroyed) return;
+  res.writeHead(status, { ...headers, 'content-length': body.byteLength });
+  if (req.complete) {
+    // head and body in one write leave in one segment
+    res.end(body);
+    req.resume();
+    return;
+  }
+  // with its length known, the answer is whole for the client before it has sent the rest
+  res.write(body);
+  const { socket } = req;
+  const reusable = await drained(req);
+  res.end();
+  if (!reusable) socket.destroySoon();
+}
