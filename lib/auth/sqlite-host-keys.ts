@@ -1,0 +1,118 @@
+import { hash, randomBytes } from 'node:crypto';
+import { SyncError } from '../errors.ts';
+import type { User } from './authenticator.ts';
+import type { Device, HostKeys, IssuedKey } from './host-keys.ts';
+import type { UsersDatabase } from './users-database.ts';
+import { randomId } from './users-writes.ts';
+
+/** `<version>.<routing id of the user>.<256 random bits, base64url>`. */
+const KEY_FORM = /^1\.[a-z2-7]{16}\.[A-Za-z0-9_-]{43}$/;
+const MAX_CLIENT_CHARS = 200;
+const MARK_AFTER_MILLIS = 5_000;
+
+export interface SqliteHostKeysOptions {
+  /** Above this many keys of one user, those unused for `unusedDays` end. Default 100. */
+  softLimit?: number;
+  /** Default 180. */
+  unusedDays?: number;
+  /**
+   * Above this many, keys in use end too: the least recently used of the client that holds most. Default 1000.
+   * Each login makes a key, and a script may log in before every sync; no person has so many devices.
+   */
+  hardLimit?: number;
+  /** Milliseconds since 1970. Default: the clock. */
+  now?: () => number;
+}
+
+/**
+ * Host keys in the data folder. Only their SHA-256 is kept: with 256 random bits nothing slower is needed.
+ * The middle part names the user for a router in front of several nodes, and says nothing about name, id or password.
+ */
+export class SqliteHostKeys implements HostKeys {
+  readonly #database: UsersDatabase;
+  readonly #options: Required<SqliteHostKeysOptions>;
+  readonly #used = new Set<string>();
+  #usedDay = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(database: UsersDatabase, options: SqliteHostKeysOptions = {}) {
+    this.#database = database;
+    this.#options = { softLimit: 100, unusedDays: 180, hardLimit: 1000, now: Date.now, ...options };
+  }
+
+  /** @throws SyncError PASSWORD_WRONG when the user was removed or disabled meanwhile */
+  async issue(user: User, device: Device): Promise<string> {
+    const row = this.#database.userById(user.id);
+    if (row === undefined) throw gone();
+    const key = `1.${row.routing_id}.${randomBytes(32).toString('base64url')}`;
+    const { softLimit, unusedDays, hardLimit, now } = this.#options;
+    const added = await this.#database.write('addKey', {
+      keyHash: hashOf(key),
+      keyId: randomId(12),
+      userId: user.id,
+      client: device.client.slice(0, MAX_CLIENT_CHARS),
+      address: device.address?.slice(0, MAX_CLIENT_CHARS) ?? null,
+      nowSecs: Math.floor(now() / 1000),
+      softLimit,
+      unusedDays,
+      hardLimit,
+    });
+    if (!added) throw gone();
+    return key;
+  }
+
+  /** Answers at once. @throws SyncError AUTH_UNAVAILABLE, BUSY */
+  resolve(key: string): User | null {
+    if (!KEY_FORM.test(key)) return null;
+    const keyHash = hashOf(key);
+    const owner = this.#database.keyOwner(keyHash);
+    if (owner === undefined) return null;
+    const today = Math.floor(this.#options.now() / 86_400_000);
+    if (owner.lastUsedDay < today) this.#markUsed(keyHash, today);
+    return owner.user;
+  }
+
+  async revoke(userId: string, keyId?: string): Promise<number> {
+    return this.#database.write('revokeKeys', userId, keyId ?? null);
+  }
+
+  async list(userId: string): Promise<(IssuedKey & { address: string | undefined; lastUsedDay: number })[]> {
+    return this.#database.keysOf(userId).map((row) => ({
+      keyId: row.key_id,
+      client: row.client,
+      address: row.address ?? undefined,
+      issuedSecs: row.issued_secs,
+      lastUsedDay: row.last_used_day,
+    }));
+  }
+
+  /** Writes down the last used days. The database stays open: it belongs to whoever opened it. */
+  async close(): Promise<void> {
+    await this.#flush();
+  }
+
+  /** Many keys are used first at midnight: one write for those of some seconds, and nobody waits for it. */
+  #markUsed(keyHash: string, today: number): void {
+    this.#used.add(keyHash);
+    this.#usedDay = today;
+    this.#timer ??= setTimeout(() => void this.#flush(), MARK_AFTER_MILLIS).unref();
+  }
+
+  async #flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#used.size === 0) return;
+    const keyHashes = [...this.#used];
+    this.#used.clear();
+    // a lost day does no harm; the next request marks the key again
+    await this.#database.write('markUsed', keyHashes, this.#usedDay).catch(() => {});
+  }
+}
+
+function hashOf(key: string): string {
+  return hash('sha256', key, 'base64url');
+}
+
+function gone(): SyncError {
+  return new SyncError('PASSWORD_WRONG', 'wrong user name or password', { detail: 'the user was removed or disabled during the login' });
+}

@@ -1,0 +1,150 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AuthenticatedUser, Authenticator, Credentials, User } from './authenticator.ts';
+import { loginNameOrNull, normaliseLoginName } from './login-names.ts';
+import { PasswordHasher } from './password-hash.ts';
+import type { PasswordHasherOptions } from './password-hash.ts';
+import { userOf } from './user-directory.ts';
+import type { UsersDatabase } from './users-database.ts';
+import { UsersError } from './users-error.ts';
+import type { UserRow } from './users-writes.ts';
+
+const MAX_PASSWORD_BYTES = 1024;
+
+export interface UserEntry extends User {
+  disabled: boolean;
+  /** False for a user who signs in through another authenticator. */
+  hasPassword: boolean;
+  createdSecs: number;
+  keys: number;
+  /** Days since 1970 (UTC) of the last request with a host key; null without keys. */
+  lastUsedDay: number | null;
+}
+
+export type PasswordVerdict = 'right' | 'wrong' | 'unknown user' | 'disabled' | 'no password';
+
+/** Users with a password in the data folder: authenticator and management. Changes hold at once for every process on the folder. */
+export class SqliteUsers implements Authenticator {
+  readonly #database: UsersDatabase;
+  readonly #hasher: PasswordHasher;
+
+  constructor(database: UsersDatabase, options: { hasher?: PasswordHasher } & PasswordHasherOptions = {}) {
+    this.#database = database;
+    this.#hasher = options.hasher ?? new PasswordHasher(options);
+  }
+
+  /** @throws SyncError BUSY, AUTH_UNAVAILABLE */
+  async authenticate({ username, password }: Credentials): Promise<AuthenticatedUser | null> {
+    if (!isUsablePassword(password)) return null;
+    const name = loginNameOrNull(username);
+    const row = name === null ? undefined : this.#database.userByLoginName(name);
+    const hash = row?.password_hash ?? null;
+    const right = await this.#hasher.verify(password, hash);
+    if (!right || row === undefined || hash === null || row.disabled !== 0) return null;
+    const current = this.#hasher.isOutdated(hash) ? await this.#rehash(row.id, hash, password) : hash;
+    // the password may have been changed, or the user removed, while the hash was computed
+    const now = this.#database.userById(row.id);
+    return now?.password_hash === current && now.disabled === 0 ? { loginName: row.login_name } : null;
+  }
+
+  /**
+   * Adds a user. A folder of that name is adopted with what is in it.
+   *
+   * @throws UsersError NAME_INVALID, PASSWORD_INVALID, USER_EXISTS, FOLDER_AMBIGUOUS
+   */
+  async add(username: string, password: string): Promise<{ user: User; folderExisted: boolean }> {
+    const name = normaliseLoginName(username);
+    checkPassword(password);
+    const known = this.#database.userByLoginName(name);
+    if (known !== undefined) throw new UsersError('USER_EXISTS', `there is a user "${known.login_name}" already`);
+    const user = userOf(await this.#database.write('ensureUser', name, await this.#hasher.hash(password), true));
+    return { user, folderExisted: existsSync(join(this.#database.base, user.folder)) };
+  }
+
+  /**
+   * Changes or sets a password. Every device has to sign in again, unless `keepKeys`.
+   *
+   * @throws UsersError USER_UNKNOWN, PASSWORD_INVALID
+   */
+  async setPassword(username: string, password: string, options: { keepKeys?: boolean } = {}): Promise<{ user: User; endedKeys: number }> {
+    checkPassword(password);
+    const row = this.#row(username);
+    const hash = await this.#hasher.hash(password);
+    return { user: userOf(row), endedKeys: await this.#database.write('setPassword', row.id, hash, options.keepKeys ?? false) };
+  }
+
+  async list(): Promise<UserEntry[]> {
+    return this.#database.users().map((row) => {
+      const keys = this.#database.keysOf(row.id);
+      return {
+        ...userOf(row),
+        disabled: row.disabled !== 0,
+        hasPassword: row.password_hash !== null,
+        createdSecs: row.created_secs,
+        keys: keys.length,
+        lastUsedDay: keys.length === 0 ? null : Math.max(...keys.map((key) => key.last_used_day)),
+      };
+    });
+  }
+
+  /**
+   * Removes a user and ends all keys. The data stays in `keptFolder` (absolute), and whoever adds the same name again takes it up:
+   * delete or rename the folder before a name goes to another person.
+   *
+   * @throws UsersError USER_UNKNOWN
+   */
+  async remove(username: string): Promise<{ user: User; endedKeys: number; keptFolder: string | null }> {
+    const row = this.#row(username);
+    const endedKeys = await this.#database.write('removeUser', row.id);
+    const folder = join(this.#database.base, row.folder);
+    return { user: userOf(row), endedKeys, keptFolder: existsSync(folder) ? folder : null };
+  }
+
+  /** Refuses login and keys until `enable`. Anki for desktop forgets its key meanwhile, and asks for the password. @throws UsersError USER_UNKNOWN */
+  async disable(username: string): Promise<User> {
+    return this.#setDisabled(username, true);
+  }
+
+  /** @throws UsersError USER_UNKNOWN */
+  async enable(username: string): Promise<User> {
+    return this.#setDisabled(username, false);
+  }
+
+  /** For the operator, who may know what a client must not. */
+  async verify(username: string, password: string): Promise<PasswordVerdict> {
+    const row = this.#database.userByLoginName(normaliseLoginName(username));
+    if (row === undefined) return 'unknown user';
+    if (row.password_hash === null) return 'no password';
+    if (!isUsablePassword(password) || !await this.#hasher.verify(password, row.password_hash)) return 'wrong';
+    return row.disabled !== 0 ? 'disabled' : 'right';
+  }
+
+  async #setDisabled(username: string, disabled: boolean): Promise<User> {
+    const row = this.#row(username);
+    await this.#database.write('setDisabled', row.id, disabled);
+    return userOf(row);
+  }
+
+  async #rehash(userId: string, before: string, password: string): Promise<string> {
+    const after = await this.#hasher.hash(password);
+    await this.#database.write('rehash', userId, before, after);
+    return after;
+  }
+
+  #row(username: string): UserRow {
+    const name = normaliseLoginName(username);
+    const row = this.#database.userByLoginName(name);
+    if (row === undefined) throw new UsersError('USER_UNKNOWN', `there is no user "${name}"`);
+    return row;
+  }
+}
+
+function isUsablePassword(password: string): boolean {
+  return password !== '' && password.length <= MAX_PASSWORD_BYTES && Buffer.byteLength(password) <= MAX_PASSWORD_BYTES;
+}
+
+function checkPassword(password: string): void {
+  if (!isUsablePassword(password)) {
+    throw new UsersError('PASSWORD_INVALID', password === '' ? 'the password is empty' : `the password is longer than ${MAX_PASSWORD_BYTES} bytes`);
+  }
+}

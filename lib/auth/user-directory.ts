@@ -1,0 +1,50 @@
+import { SyncError } from '../errors.ts';
+import type { User } from './authenticator.ts';
+import { loginNameOrNull } from './login-names.ts';
+import type { UsersDatabase } from './users-database.ts';
+import type { UserRow } from './users-writes.ts';
+
+/**
+ * Maps the login name that any `Authenticator` vouches for to the user: id and folder.
+ * The mapping is made at the first login, and never changes.
+ */
+export interface UserDirectory {
+  /**
+   * The user of a login name, made if there is none yet.
+   *
+   * @throws SyncError PASSWORD_WRONG for a disabled user, or a name that cannot be a login name
+   */
+  userFor(loginName: string): Promise<User>;
+  userById(id: string): Promise<User | null>;
+  list(): Promise<User[]>;
+}
+
+/** The user of a row, without what only this room may know. */
+export function userOf(row: UserRow): User {
+  return { id: row.id, loginName: row.login_name, folder: row.folder };
+}
+
+export class SqliteUserDirectory implements UserDirectory {
+  readonly #database: UsersDatabase;
+
+  constructor(database: UsersDatabase) {
+    this.#database = database;
+  }
+
+  async userFor(loginName: string): Promise<User> {
+    const name = loginNameOrNull(loginName);
+    if (name === null) throw new SyncError('PASSWORD_WRONG', 'wrong user name or password', { detail: 'not a usable login name' });
+    const row = this.#database.userByLoginName(name) ?? await this.#database.write('ensureUser', name, null, false);
+    if (row.disabled !== 0) throw new SyncError('PASSWORD_WRONG', 'wrong user name or password', { detail: 'the user is disabled' });
+    return userOf(row);
+  }
+
+  async userById(id: string): Promise<User | null> {
+    const row = this.#database.userById(id);
+    return row === undefined ? null : userOf(row);
+  }
+
+  async list(): Promise<User[]> {
+    return this.#database.users().map(userOf);
+  }
+}

@@ -1,0 +1,218 @@
+import { resolve as absolute } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import Database from 'better-sqlite3';
+import { SyncError } from '../errors.ts';
+import type { User } from './authenticator.ts';
+import { loginKey } from './login-names.ts';
+import { UsersError } from './users-error.ts';
+import { usersDatabasePath } from './users-schema.ts';
+import type { FirstStartOptions } from './users-schema.ts';
+import type { ThreadAnswer, ThreadCall, ThreadData } from './users-thread.ts';
+import type { UserRow, WriteArgs, WriteName, WriteResult } from './users-writes.ts';
+
+export type { UserRow } from './users-writes.ts';
+
+/** What a host key leads to. */
+export interface KeyOwner {
+  readonly user: User;
+  readonly lastUsedDay: number;
+}
+
+export interface KeyRow {
+  key_id: string;
+  client: string;
+  address: string | null;
+  issued_secs: number;
+  last_used_day: number;
+}
+
+const CACHED_KEYS = 10_000;
+const USER_COLUMNS = 'id, login_name, folder, routing_id, password_hash, environment_hash, disabled, created_secs';
+
+/** A reader waits only while another process recovers the log after a crash: milliseconds. */
+const READ_TIMEOUT_MILLIS = 250;
+
+/**
+ * `<base>/.anki-sync/users.db`: users and host keys.
+ *
+ * Writes go to a thread, since each waits for the disk. Reads stay here, on a connection that cannot write: a hop to the
+ * thread would cost more than the read, and in WAL mode a reader never waits for a writer. SQLite's `data_version` tells,
+ * in 2 µs and on each call, whether anybody (the thread, or the command line in another process) has committed since;
+ * only then is the cache of keys dropped. So what another process changes holds from the next request on.
+ */
+export class UsersDatabase {
+  readonly base: string;
+  /** The case rule of the data folder, fixed at first start. */
+  readonly caseSensitive: boolean;
+  #thread: WriteThread;
+  #closed = false;
+  readonly #db: Database.Database;
+  readonly #dataVersion: Database.Statement<[], number>;
+  readonly #keyOwner: Database.Statement<[string], { id: string; login_name: string; folder: string; last_used_day: number }>;
+  readonly #userById: Database.Statement<[string], UserRow>;
+  readonly #userByKey: Database.Statement<[string], UserRow>;
+  readonly #users: Database.Statement<[], UserRow>;
+  readonly #keys: Database.Statement<[string], KeyRow>;
+  #cache = new Map<string, KeyOwner>();
+  #cachedVersion = -1;
+
+  /**
+   * @param base the data folder; made if missing
+   * @throws UsersError DATABASE_TOO_NEW, CASE_RULE_FIXED, NAMES_CLASH
+   */
+  static async open(base: string, options: FirstStartOptions = {}): Promise<UsersDatabase> {
+    const folder = absolute(base);
+    const thread = new WriteThread({ base: folder, options });
+    try {
+      return new UsersDatabase(folder, thread, await thread.opened);
+    } catch (error) {
+      await thread.close();
+      throw error;
+    }
+  }
+
+  private constructor(base: string, thread: WriteThread, caseSensitive: boolean) {
+    this.base = base;
+    this.caseSensitive = caseSensitive;
+    this.#thread = thread;
+    this.#db = new Database(usersDatabasePath(base), { readonly: true, fileMustExist: true, timeout: READ_TIMEOUT_MILLIS });
+    this.#dataVersion = this.#db.prepare<[], number>('PRAGMA data_version').pluck();
+    this.#keyOwner = this.#db.prepare(`SELECT users.id, login_name, folder, last_used_day
+      FROM host_keys JOIN users ON users.id = user_id WHERE key_hash = ? AND NOT disabled`);
+    this.#userById = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users WHERE id = ?`);
+    this.#userByKey = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users WHERE login_key = ?`);
+    this.#users = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users ORDER BY login_key`);
+    this.#keys = this.#db.prepare(`SELECT key_id, client, address, issued_secs, last_used_day
+      FROM host_keys WHERE user_id = ? ORDER BY issued_secs, key_id`);
+  }
+
+  /** Runs one write in the thread; it is on disk when the promise resolves. */
+  write<N extends WriteName>(name: N, ...args: WriteArgs<N>): Promise<WriteResult<N>> {
+    if (this.#closed) return Promise.reject(new SyncError('CLOSING', 'the server is closing'));
+    // a thread that died (out of memory, say) is replaced by the next write; its own write was rolled back
+    if (this.#thread.gone) this.#thread = new WriteThread({ base: this.base, options: {} });
+    return this.#thread.call(name, args) as Promise<WriteResult<N>>;
+  }
+
+  /** The owner of a host key, by the key's hash; undefined when there is none, or the user is disabled. */
+  keyOwner(keyHash: string): KeyOwner | undefined {
+    return reading(() => {
+      const version = this.#dataVersion.get()!;
+      if (version !== this.#cachedVersion) {
+        this.#cache.clear();
+        this.#cachedVersion = version;
+      }
+      const cached = this.#cache.get(keyHash);
+      if (cached !== undefined) return cached;
+      const row = this.#keyOwner.get(keyHash);
+      if (row === undefined) return undefined;
+      const owner = { user: Object.freeze({ id: row.id, loginName: row.login_name, folder: row.folder }), lastUsedDay: row.last_used_day };
+      if (this.#cache.size >= CACHED_KEYS) this.#cache.clear();
+      this.#cache.set(keyHash, owner);
+      return owner;
+    });
+  }
+
+  userById(id: string): UserRow | undefined {
+    return reading(() => this.#userById.get(id));
+  }
+
+  /** @param loginName normalised */
+  userByLoginName(loginName: string): UserRow | undefined {
+    return reading(() => this.#userByKey.get(loginKey(loginName, this.caseSensitive)));
+  }
+
+  users(): UserRow[] {
+    return reading(() => this.#users.all());
+  }
+
+  keysOf(userId: string): KeyRow[] {
+    return reading(() => this.#keys.all(userId));
+  }
+
+  /** Waits for running writes. */
+  async close(): Promise<void> {
+    // the reader first: whoever closes last writes the log back into the database, which belongs in the thread
+    this.#closed = true;
+    this.#db.close();
+    await this.#thread.close();
+  }
+}
+
+/** Failing to read is never an answer: null would become 403, and clients would throw their keys away. */
+function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw diskError(error as { code?: string; message: string });
+  }
+}
+
+function diskError(error: { code?: string | undefined; message: string }): SyncError {
+  const code = error.code ?? '';
+  const cause = error instanceof Error ? error : new Error(error.message);
+  if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT') return new SyncError('DISK_FULL', 'the disk of the users is full', { cause });
+  if (code.startsWith('SQLITE_BUSY')) return new SyncError('BUSY', 'the users are being changed', { cause });
+  return new SyncError('AUTH_UNAVAILABLE', 'the users cannot be read or written', { detail: code, cause });
+}
+
+/** The main side of `users-thread.ts`. Keeps the process alive only while a write runs. */
+class WriteThread {
+  /** The case rule, once the database is open. */
+  readonly opened: Promise<boolean>;
+  gone = false;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  #lastId = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(workerData: ThreadData) {
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    this.#worker = new Worker(new URL(`./users-thread.${extension}`, import.meta.url), { workerData });
+    this.#worker.on('message', (answer: ThreadAnswer) => this.#answered(answer));
+    // both arrive when the thread dies; the first one tells why
+    this.#worker.on('error', (error) => this.#lost(error));
+    this.#worker.on('exit', () => this.#lost());
+    this.opened = this.#expect(0) as Promise<boolean>;
+    this.opened.catch(() => {}); // a replacement's caller waits for its own write only
+  }
+
+  call(name: WriteName, args: unknown[]): Promise<unknown> {
+    return this.#send({ id: ++this.#lastId, name, args });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#send({ id: ++this.#lastId, name: 'close' })
+      .then(() => {}, () => {})
+      .then(async () => { await this.#worker.terminate(); });
+    return this.#closing;
+  }
+
+  #send(call: ThreadCall): Promise<unknown> {
+    if (this.gone) return Promise.reject(new SyncError('AUTH_UNAVAILABLE', 'the thread of the users has ended'));
+    const answer = this.#expect(call.id);
+    this.#worker.postMessage(call);
+    return answer;
+  }
+
+  #expect(id: number): Promise<unknown> {
+    this.#worker.ref();
+    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+  }
+
+  #answered(answer: ThreadAnswer): void {
+    const waiting = this.#waiting.get(answer.id);
+    this.#waiting.delete(answer.id);
+    if (this.#waiting.size === 0) this.#worker.unref();
+    if ('value' in answer) waiting?.resolve(answer.value);
+    else if ('usersError' in answer) waiting?.reject(new UsersError(answer.usersError.code, answer.usersError.message));
+    else waiting?.reject(diskError(answer.failure));
+  }
+
+  #lost(error?: unknown): void {
+    this.gone = true;
+    const lost = new SyncError('AUTH_UNAVAILABLE', 'the thread of the users has ended', { cause: error });
+    for (const { reject } of this.#waiting.values()) reject(lost);
+    this.#waiting.clear();
+  }
+}

@@ -1,0 +1,153 @@
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import Database from 'better-sqlite3';
+import { loginKey, namesDifferingInCase, normaliseLoginName } from './login-names.ts';
+import { UsersError } from './users-error.ts';
+
+/** One entry per version of the database; `user_version` counts those done. Never change one that was released: add another. */
+const MIGRATIONS = [
+  `CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE users (
+     id TEXT PRIMARY KEY,
+     login_name TEXT NOT NULL,
+     login_key TEXT NOT NULL UNIQUE,          -- login name under the case rule
+     folder TEXT NOT NULL UNIQUE,
+     routing_id TEXT NOT NULL UNIQUE,         -- public: the middle part of the user's host keys
+     password_hash TEXT,                      -- PHC; null: known from another authenticator
+     environment_hash TEXT,                   -- PHC of the password that the environment held at the last login
+     disabled INTEGER NOT NULL DEFAULT 0,
+     created_secs INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE host_keys (
+     key_hash TEXT PRIMARY KEY,               -- SHA-256, base64url
+     key_id TEXT NOT NULL UNIQUE,
+     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+     client TEXT NOT NULL,
+     address TEXT,
+     issued_secs INTEGER NOT NULL,
+     last_used_day INTEGER NOT NULL           -- days since 1970, UTC
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX host_keys_of_user ON host_keys (user_id);`,
+];
+
+export interface FirstStartOptions {
+  /** Whether `Bob` and `bob` are two users. Fixed at first start; left out, the folders and names that are there decide. */
+  caseSensitive?: boolean;
+  /** Login names known from elsewhere, for instance the environment. */
+  names?: readonly string[];
+}
+
+export function usersDatabasePath(base: string): string {
+  return join(base, '.anki-sync', 'users.db');
+}
+
+/**
+ * Opens the one connection of this process that writes; makes or migrates the database first. Blocks: for the thread only.
+ *
+ * @throws UsersError DATABASE_TOO_NEW, CASE_RULE_FIXED, NAMES_CLASH
+ */
+export function openForWriting(base: string, options: FirstStartOptions): { db: Database.Database; caseSensitive: boolean } {
+  const path = usersDatabasePath(base);
+  makeFile(path);
+  const db = new Database(path, { timeout: 5000 });
+  try {
+    useWal(db);
+    // WAL's own default forgets the last commits when power is lost; a key that was answered must survive
+    db.pragma('synchronous = FULL');
+    db.pragma('fullfsync = ON');
+    db.pragma('foreign_keys = ON');
+    const caseSensitive = db.transaction(() => {
+      migrate(db, path);
+      return settleCaseRule(db, base, options);
+    }).immediate();
+    return { db, caseSensitive };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** Password hashes are for the owner's eyes; SQLite gives its `-wal` and `-shm` the rights of the database. */
+function makeFile(path: string): void {
+  const folder = dirname(path);
+  const created = mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (created !== undefined) {
+    chmodSync(folder, 0o700);
+    for (let made = folder; made.length >= created.length; made = dirname(made)) syncFolder(dirname(made));
+  }
+  // never opened when it exists: closing a second handle would drop this process's SQLite locks on the file
+  if (existsSync(path)) return;
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+function syncFolder(path: string): void {
+  if (process.platform === 'win32') return;
+  const handle = openSync(path, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** SQLite's busy timeout does not cover the change to WAL, and two processes may start at once. */
+function useWal(db: Database.Database): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let attempt = 1; ; attempt++) {
+    try {
+      db.pragma('journal_mode = WAL');
+      return;
+    } catch (error) {
+      if (attempt === 100 || !String((error as { code?: string }).code).startsWith('SQLITE_BUSY')) throw error;
+      Atomics.wait(pause, 0, 0, 50);
+    }
+  }
+}
+
+function migrate(db: Database.Database, path: string): void {
+  const version = db.pragma('user_version', { simple: true }) as number;
+  if (version > MIGRATIONS.length) {
+    throw new UsersError('DATABASE_TOO_NEW',
+      `${path} was written by a newer anki-sync (database version ${version}, this one knows ${MIGRATIONS.length}): start that version, or a newer one`);
+  }
+  for (const step of MIGRATIONS.slice(version)) db.exec(step);
+  db.pragma(`user_version = ${MIGRATIONS.length}`);
+}
+
+/** The rule is decided once: a later change would make two users of one, or one of two. */
+function settleCaseRule(db: Database.Database, base: string, options: FirstStartOptions): boolean {
+  const names = [...new Set((options.names ?? []).map(normaliseLoginName))];
+  const stored = db.prepare<[], string>(`SELECT value FROM settings WHERE name = 'case_sensitive'`).pluck().get();
+  let rule: boolean;
+  if (stored === undefined) {
+    const folders = readdirSync(base, { withFileTypes: true })
+      .filter((entry) => (entry.isDirectory() || entry.isSymbolicLink()) && !entry.name.startsWith('.')).map((entry) => entry.name);
+    const clash = namesDifferingInCase(folders)[0] ?? namesDifferingInCase(names)[0];
+    if (clash !== undefined && options.caseSensitive === false) {
+      throw new UsersError('NAMES_CLASH', `"${clash[0]}" and "${clash[1]}" differ only in case: they cannot be two users where case does not count`);
+    }
+    rule = options.caseSensitive ?? clash !== undefined;
+    const put = db.prepare('INSERT INTO settings (name, value) VALUES (?, ?)');
+    put.run('case_sensitive', rule ? '1' : '0');
+    put.run('created_secs', String(Math.floor(Date.now() / 1000)));
+  } else {
+    rule = stored === '1';
+    if (options.caseSensitive !== undefined && options.caseSensitive !== rule) {
+      throw new UsersError('CASE_RULE_FIXED',
+        `user names in this data folder are case-${rule ? 'sensitive' : 'insensitive'} since its first start, and stay so: leave the option caseSensitive out`);
+    }
+  }
+  const byKey = new Map<string, string>();
+  for (const name of names) {
+    const other = byKey.get(loginKey(name, rule));
+    if (other !== undefined) {
+      throw new UsersError('NAMES_CLASH', `the users "${other}" and "${name}" differ only in case, which does not count in this data folder: rename one`);
+    }
+    byKey.set(loginKey(name, rule), name);
+  }
+  return rule;
+}
