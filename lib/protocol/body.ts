@@ -1,0 +1,349 @@
+/** The body of a request, unpacked: small ones in memory, collections and media into a file. */
+import { isUtf8 } from 'node:buffer';
+import { open, rm, type FileHandle } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { createZstdDecompress, zstdDecompress, zstdDecompressSync, type ZstdDecompress } from 'node:zlib';
+import { SyncError } from '../errors.ts';
+import { ClientGone } from './client-gone.ts';
+import type { BodyClass } from './methods.ts';
+import type { PackedBody, SyncRequest } from './request.ts';
+import { tooLarge, walkFrames, type FrameWalker } from './zstd-frames.ts';
+
+/** Counted in bytes; a body of exactly the limit passes. */
+export interface BodyLimits {
+  /** A collection upload on the wire. The official server's is `MAX_SYNC_PAYLOAD_MEGS`, 100 MiB by default. */
+  maxPackedBytes: number;
+  /** A collection upload as a file. The official server's is three times the packed one. */
+  maxUnpackedBytes: number;
+  /** A media zip, on the wire and unpacked: 25 files, ended by the first one past 2.5 MiB, of at most 100 MiB. */
+  maxMediaBytes: number;
+  /** A JSON body, on the wire and unpacked. It is held in memory, and a chunk carries 250 notes of any length. */
+  maxJsonBytes: number;
+  /** What anybody may send without an account, and inputs of a fixed shape. */
+  maxSmallBytes: number;
+}
+
+/** The unpacked collection stays below 4 GiB, since clients read `anki-original-size` as 32 bits. */
+export const DEFAULT_BODY_LIMITS: Readonly<BodyLimits> = {
+  maxPackedBytes: 2 * 1024 ** 3,
+  maxUnpackedBytes: 4 * 1024 ** 3 - 64 * 1024 ** 2,
+  maxMediaBytes: 128 * 1024 ** 2,
+  maxJsonBytes: 256 * 1024 ** 2,
+  maxSmallBytes: 64 * 1024,
+};
+
+/** Packed bytes handed to the decoder at a time: every call is a trip to the thread pool, and clients send 4 KiB pieces. */
+const PACKED_PIECE_BYTES = 128 * 1024;
+/** Size of the decoder's output buffers. */
+const UNPACKED_PIECE_BYTES = 512 * 1024;
+const WRITE_BYTES = 256 * 1024;
+/** Bodies that are small before and after unpacking cost less than a trip to the thread pool. */
+const SYNC_PACKED_BYTES = 16 * 1024;
+const SYNC_UNPACKED_BYTES = 256 * 1024;
+/**
+ * What is still read of a refused body, so that the client, which looks for an answer only once it has sent its body, gets
+ * to see the answer. Past that the connection is cut.
+ */
+const DISCARD_BYTES = 64 * 1024 ** 2;
+
+const decompress = promisify(zstdDecompress);
+
+/**
+ * Reads and unpacks a body into memory, and checks that it is UTF-8. Parsing is the reader's.
+ *
+ * Throws BODY_NOT_ZSTD, BODY_TRUNCATED, BODY_TRAILING_DATA, BODY_SIZE_WRONG, BODY_INVALID, BODY_NOT_JSON (400),
+ * BODY_TOO_LARGE (413), AUTH_EXPECTED (400, a login without a body), ClientGone.
+ */
+export async function readJsonBody(request: SyncRequest, limits: BodyLimits): Promise<Buffer> {
+  const { maxPackedBytes, maxUnpackedBytes } = limitsOf(request.spec.bodyClass, limits);
+  const { packed, walker } = await collectFrame(request, maxPackedBytes, maxUnpackedBytes);
+  let json: Buffer;
+  try {
+    json = await unpack(packed, walker, maxUnpackedBytes);
+  } catch (error) {
+    throw decodingError(error);
+  }
+  if (!isUtf8(json)) throw new SyncError('BODY_NOT_JSON', 'the body is not UTF-8');
+  return json;
+}
+
+/** For methods without input, which are sent `{}`. An unknown field is refused as the official server does, since it may mean something. */
+export async function readEmptyBody(request: SyncRequest, limits: BodyLimits): Promise<void> {
+  const text = (await readJsonBody(request, limits)).toString();
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new SyncError('BODY_NOT_JSON', 'the body is not JSON');
+  }
+  if (typeof value !== 'object' || value === null || Object.keys(value).length > 0) {
+    throw new SyncError('BODY_INVALID', 'the method takes no input');
+  }
+}
+
+export interface ReceivedBody {
+  /** Of the file. Never 0. */
+  bytes: number;
+  packedBytes: number;
+}
+
+/**
+ * Streams and unpacks a body into a new file, which must not exist. Memory stays at about 2 MiB, whatever the size, plus
+ * the window that the client chose: 2 MiB for Anki's clients, 128 MiB at most. The file is closed, not synced to disk, and
+ * removed when this rejects.
+ *
+ * Throws what `readJsonBody` throws, BODY_TOO_LARGE as soon as a limit is passed, UPLOAD_EMPTY (400), DISK_FULL (503).
+ */
+export async function receiveBody(request: SyncRequest, path: string, limits: BodyLimits): Promise<ReceivedBody> {
+  const { maxPackedBytes, maxUnpackedBytes } = limitsOf(request.spec.bodyClass, limits);
+  const source = openBody(request.body, maxPackedBytes);
+  let file: FileHandle;
+  try {
+    file = await open(path, 'wx', 0o600);
+  } catch (error) {
+    source.discard();
+    throw diskError(error);
+  }
+  try {
+    const received = await decodeToFile(source, file, maxUnpackedBytes);
+    await file.close();
+    if (received.bytes === 0) throw new SyncError('UPLOAD_EMPTY', 'the upload is empty');
+    return received;
+  } catch (error) {
+    source.discard();
+    await file.close().catch(() => {});
+    await rm(path, { force: true }).catch(() => {});
+    throw error;
+  }
+}
+
+async function decodeToFile(source: BodySource, file: FileHandle, maxUnpackedBytes: number): Promise<ReceivedBody> {
+  const walker = walkFrames({ maxUnpackedBytes });
+  const decoder = createZstdDecompress({ chunkSize: UNPACKED_PIECE_BYTES });
+  decoder.on('error', () => {}); // seen by whoever waits below
+  const writing = writePieces(decoder, file, maxUnpackedBytes);
+  try {
+    // rejects at the first failure on either side, also while a sender hangs
+    const [packedBytes, bytes] = await Promise.all([feedFrame(source, walker, decoder), writing]);
+    const fault = walker.end();
+    if (fault !== null) throw fault;
+    return { bytes, packedBytes };
+  } catch (error) {
+    decoder.destroy();
+    // no write may be under way when the caller closes the file; what it failed with is known already
+    await writing.catch(() => {});
+    // a decoder that got less than a frame only knows that; the walker knows why
+    if (isEndOfInput(error) || walker.fault?.code === 'BODY_SIZE_WRONG') throw walker.end();
+    throw decodingError(error);
+  }
+}
+
+/** Feeds the decoder the first frame, in pieces whose bounds do not depend on how the body was cut on its way. Answers all bytes read. */
+async function feedFrame(source: BodySource, walker: FrameWalker, decoder: ZstdDecompress): Promise<number> {
+  // one is filled while the decoder works on the other
+  const pieces = [Buffer.allocUnsafeSlow(PACKED_PIECE_BYTES), Buffer.allocUnsafeSlow(PACKED_PIECE_BYTES)] as const;
+  let piece = 0;
+  let filled = 0;
+  let decoding: Promise<void> = Promise.resolve();
+
+  const flush = async (): Promise<void> => {
+    await decoding;
+    decoding = writeTo(decoder, pieces[piece as 0 | 1].subarray(0, filled));
+    decoding.catch(() => {}); // awaited before the next piece, and at the end
+    piece = 1 - piece;
+    filled = 0;
+  };
+
+  for (;;) {
+    const chunk = await source.next();
+    if (chunk === null) break;
+    const frame = chunk.subarray(0, walker.push(chunk));
+    for (let at = 0; at < frame.length; ) {
+      const bytes = Math.min(PACKED_PIECE_BYTES - filled, frame.length - at);
+      pieces[piece as 0 | 1].set(frame.subarray(at, at + bytes), filled);
+      filled += bytes;
+      at += bytes;
+      if (filled === PACKED_PIECE_BYTES) await flush();
+    }
+    // what came before the fault is still decoded, so that the first thing wrong is the one that is told
+    if (walker.fault !== null) break;
+  }
+  if (filled > 0) await flush();
+  await decoding;
+  if (source.readBytes === 0) throw new SyncError('UPLOAD_EMPTY', 'the upload is empty');
+  decoder.end();
+  return source.readBytes;
+}
+
+async function writePieces(decoder: ZstdDecompress, file: FileHandle, maxBytes: number): Promise<number> {
+  let bytes = 0;
+  let waiting: Buffer[] = [];
+  let waitingBytes = 0;
+  const flush = async (): Promise<void> => {
+    const pieces = waiting;
+    waiting = [];
+    waitingBytes = 0;
+    await writeAll(file, pieces);
+  };
+  for await (const piece of decoder as AsyncIterable<Buffer>) {
+    bytes += piece.length;
+    if (bytes > maxBytes) throw tooLarge();
+    waiting.push(piece);
+    waitingBytes += piece.length;
+    if (waitingBytes >= WRITE_BYTES) await flush();
+  }
+  if (waitingBytes > 0) await flush();
+  return bytes;
+}
+
+async function writeAll(file: FileHandle, pieces: Buffer[]): Promise<void> {
+  try {
+    let left = pieces;
+    for (;;) {
+      let { bytesWritten } = await file.writev(left);
+      const rest: Buffer[] = [];
+      for (const piece of left) {
+        if (bytesWritten < piece.length) rest.push(piece.subarray(bytesWritten));
+        bytesWritten = Math.max(0, bytesWritten - piece.length);
+      }
+      if (rest.length === 0) return;
+      left = rest;
+    }
+  } catch (error) {
+    throw diskError(error);
+  }
+}
+
+/** Resolves when the decoder has taken all of `piece`, which may be overwritten then. */
+function writeTo(decoder: ZstdDecompress, piece: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    decoder.write(piece, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+async function collectFrame(
+  request: SyncRequest,
+  maxPackedBytes: number,
+  maxUnpackedBytes: number,
+): Promise<{ packed: Buffer; walker: FrameWalker }> {
+  const source = openBody(request.body, maxPackedBytes);
+  const walker = walkFrames({ maxUnpackedBytes });
+  const pieces: Uint8Array[] = [];
+  try {
+    for (;;) {
+      const chunk = await source.next();
+      if (chunk === null) break;
+      const bytes = walker.push(chunk);
+      if (walker.fault !== null) throw walker.fault;
+      if (bytes > 0) pieces.push(bytes === chunk.length ? chunk : chunk.subarray(0, bytes));
+    }
+    // the words of the official server to a login without credentials
+    if (source.readBytes === 0 && !request.spec.needsHostKey) throw new SyncError('AUTH_EXPECTED', 'expected auth');
+    const fault = walker.end();
+    if (fault !== null) throw fault;
+  } catch (error) {
+    source.discard();
+    throw error;
+  }
+  return { packed: Buffer.concat(pieces), walker };
+}
+
+async function unpack(packed: Buffer, walker: FrameWalker, maxUnpackedBytes: number): Promise<Buffer> {
+  const expectedBytes = walker.contentBytes ?? walker.atMostBytes;
+  const options = {
+    maxOutputLength: Math.max(1, maxUnpackedBytes),
+    // one output buffer where it is known how large it must be, and a byte more, since a full one means another round
+    chunkSize: Math.min(Math.max(expectedBytes + 1, 1024), 1024 * 1024),
+  };
+  if (packed.length <= SYNC_PACKED_BYTES && walker.atMostBytes <= SYNC_UNPACKED_BYTES) return zstdDecompressSync(packed, options);
+  return decompress(packed, options);
+}
+
+interface BodySource {
+  /** The next bytes, or null at the end. Throws ClientGone, BODY_TOO_LARGE. */
+  next(): Promise<Uint8Array | null>;
+  /** Everything `next` gave. */
+  readonly readBytes: number;
+  /** Lets the rest go by, in the background. */
+  discard(): void;
+}
+
+/**
+ * Not `for await`: leaving such a loop early would destroy the request's stream, and with it the connection that the
+ * refusal has to go through.
+ */
+function openBody(body: PackedBody, maxPackedBytes: number): BodySource {
+  const iterator = body.bytes?.[Symbol.asyncIterator]();
+  const saysTooMuch = (body.contentLength ?? 0) > maxPackedBytes;
+  let readBytes = 0;
+  let pending: Promise<IteratorResult<Uint8Array>> | undefined;
+  let ended = iterator === undefined;
+  let discarding = false;
+
+  const pull = async (): Promise<Uint8Array | null> => {
+    if (ended || iterator === undefined) return null;
+    pending ??= iterator.next();
+    try {
+      const result = await pending;
+      if (!result.done) return result.value;
+      ended = true;
+      return null;
+    } catch (error) {
+      ended = true;
+      throw new ClientGone(error);
+    } finally {
+      pending = undefined;
+    }
+  };
+
+  return {
+    async next() {
+      if (saysTooMuch) throw tooLarge();
+      const chunk = await pull();
+      if (chunk === null || discarding) return null;
+      readBytes += chunk.length;
+      if (readBytes > maxPackedBytes) throw tooLarge();
+      return chunk;
+    },
+    get readBytes() {
+      return readBytes;
+    },
+    discard() {
+      discarding = true;
+      const discardRest = async (): Promise<void> => {
+        for (let bytes = 0; bytes < DISCARD_BYTES; ) {
+          const chunk = await pull();
+          if (chunk === null) return;
+          bytes += chunk.length;
+        }
+        await iterator?.return?.();
+      };
+      discardRest().catch(() => {}); // gone, as most clients are by then
+    },
+  };
+}
+
+function limitsOf(bodyClass: BodyClass, limits: BodyLimits): { maxPackedBytes: number; maxUnpackedBytes: number } {
+  if (bodyClass === 'collection') return limits;
+  const max = bodyClass === 'media' ? limits.maxMediaBytes : bodyClass === 'json' ? limits.maxJsonBytes : limits.maxSmallBytes;
+  return { maxPackedBytes: max, maxUnpackedBytes: max };
+}
+
+function isEndOfInput(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | null)?.code === 'Z_BUF_ERROR';
+}
+
+/** What Node's zstd says, in our words; other errors stay. */
+function decodingError(error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  if (isEndOfInput(error)) return new SyncError('BODY_TRUNCATED', 'the body ended too early', { cause: error });
+  if (code === 'ERR_BUFFER_TOO_LARGE') return tooLarge();
+  if (code === 'ZSTD_error_memory_allocation') return new SyncError('BUSY', 'out of memory', { cause: error });
+  if (code?.startsWith('ZSTD_error_')) return new SyncError('BODY_NOT_ZSTD', 'the zstd frame of the body is damaged', { cause: error });
+  return error;
+}
+
+function diskError(error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  return code === 'ENOSPC' || code === 'EDQUOT' ? new SyncError('DISK_FULL', 'no space left', { cause: error, retryAfterSecs: 60 }) : error;
+}

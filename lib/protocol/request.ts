@@ -1,0 +1,89 @@
+/** The envelope of a request: who asks, in which version, and where its body comes from. */
+import { SyncError } from '../errors.ts';
+import { headerOf, type HttpRequest } from '../http.ts';
+import { methodSpec, type MethodRoute, type MethodSpec } from './methods.ts';
+import { isSyncVersion, type SyncVersion } from './version.ts';
+
+/** Bytes that are still on the wire. */
+export interface PackedBody {
+  bytes: AsyncIterable<Uint8Array> | null;
+  /** Of the bytes on the wire, where the client or a proxy says so; Anki's clients send chunks without it. */
+  contentLength: number | undefined;
+}
+
+export type SyncRequest = MethodRoute & {
+  readonly spec: MethodSpec;
+  readonly version: SyncVersion;
+  /** Empty on login. */
+  readonly hostKey: string;
+  /** Names one running normal sync; may be empty where no session is needed. */
+  readonly sessionKey: string;
+  /** As the client describes itself: `anki,26.09.3 (hash),lin:…`. Text from outside: quote it in logs. */
+  readonly client: string;
+  readonly body: PackedBody;
+};
+
+export interface SyncHeader {
+  version: SyncVersion;
+  hostKey: string;
+  sessionKey: string;
+  client: string;
+}
+
+/**
+ * Reads the envelope and leaves the body untouched, so that a request without a valid key costs nothing.
+ *
+ * Throws SYNC_HEADER_INVALID, SYNC_VERSION_UNSUPPORTED (400), CLIENT_TOO_OLD (501, multipart form).
+ * A promise, because the multipart envelope of versions 8-10 carries its keys in the body.
+ */
+export async function openSyncRequest(http: HttpRequest, route: MethodRoute): Promise<SyncRequest> {
+  const text = headerOf(http, 'anki-sync');
+  if (text === undefined) {
+    if (/^multipart\/form-data\b/i.test(headerOf(http, 'content-type') ?? '')) {
+      throw new SyncError('CLIENT_TOO_OLD', 'This Anki is too old for this server. Please update it to 2.1.57 or newer.');
+    }
+    throw new SyncError('SYNC_HEADER_INVALID', 'not a sync request: the anki-sync header is missing', {
+      detail: 'a proxy that drops unknown headers, or not an Anki client',
+    });
+  }
+  const length = headerOf(http, 'content-length');
+  return {
+    ...route,
+    spec: methodSpec(route),
+    ...parseSyncHeader(text),
+    body: { bytes: http.body, contentLength: length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined },
+  };
+}
+
+/** The value of `anki-sync`: `{"v":11,"k":hostKey,"c":client,"s":sessionKey}`, all four required; other keys are ignored. */
+export function parseSyncHeader(text: string): SyncHeader {
+  let header: { v?: unknown; k?: unknown; c?: unknown; s?: unknown } | null = null;
+  // clients escape whatever is not ASCII; the official server refuses raw bytes here
+  if (/^[\t\x20-\x7e]*$/.test(text)) {
+    try {
+      header = JSON.parse(text);
+    } catch {
+      // the text holds a key: neither it nor the parser's message, which quotes it, may reach a log
+    }
+  }
+  if (typeof header !== 'object' || header === null) throw new SyncError('SYNC_HEADER_INVALID', 'the anki-sync header is not a JSON object');
+  const { v, k, c, s } = header;
+  if (typeof v !== 'number' || !Number.isInteger(v)) throw new SyncError('SYNC_HEADER_INVALID', 'v of the anki-sync header is not an integer');
+  for (const [name, value] of [['k', k], ['c', c], ['s', s]] as const) {
+    if (typeof value !== 'string' || !value.isWellFormed()) {
+      throw new SyncError('SYNC_HEADER_INVALID', `${name} of the anki-sync header is not a string`);
+    }
+  }
+  if (!isSyncVersion(v)) throw new SyncError('SYNC_VERSION_UNSUPPORTED', `unsupported sync version: ${v}`);
+  return { version: v, hostKey: k as string, client: c as string, sessionKey: s as string };
+}
+
+/** Called before the key is looked up. The words are the official server's. */
+export function requireHostKey(request: SyncRequest): void {
+  if (request.spec.needsHostKey && request.hostKey === '') throw new SyncError('AUTH_EXPECTED', 'expected auth');
+}
+
+/** Called once the user is known: a wrong key comes before a missing session, as in the official server. */
+export function requireSessionKey(request: SyncRequest): void {
+  if (request.spec.needsSessionKey && request.sessionKey === '') throw new SyncError('SESSION_KEY_MISSING', 'missing skey');
+}

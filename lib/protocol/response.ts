@@ -1,0 +1,150 @@
+/** Results and errors → HttpResponse. */
+import { open, type FileHandle } from 'node:fs/promises';
+import { finished, Readable } from 'node:stream';
+import { promisify } from 'node:util';
+import { constants, createZstdCompress, zstdCompress, zstdCompressSync, type ZstdCompress } from 'node:zlib';
+import { SyncError } from '../errors.ts';
+import type { HttpResponse } from '../http.ts';
+import { ClientGone } from './client-gone.ts';
+import { SYNC_VERSIONS, type SyncVersion } from './version.ts';
+
+/** The level of Anki's own clients and server. */
+const DEFAULT_LEVEL = 3;
+/** Packing these takes less time than a trip to the thread pool. */
+const SYNC_BYTES = 64 * 1024;
+const READ_BYTES = 512 * 1024;
+const PACKED_PIECE_BYTES = 256 * 1024;
+
+const compress = promisify(zstdCompress);
+
+/** Answers hold keys and cards: nothing on the way may keep them, or pack them again under a header that clients do not know. */
+const CACHE_CONTROL = 'no-store, no-transform';
+
+/**
+ * An answer from memory: JSON text, a media zip, or the bare text that answers an upload, as clients of this version expect it.
+ * Version 11 refuses an answer without `anki-original-size`.
+ */
+export async function packedResponse(version: SyncVersion, result: Uint8Array | string): Promise<HttpResponse> {
+  const bytes = typeof result === 'string' ? Buffer.from(result) : result;
+  if (!SYNC_VERSIONS[version].zstdAnswer) return { status: 200, headers: headersOf(bytes.length), body: bytes };
+  const options = { params: { [constants.ZSTD_c_compressionLevel]: DEFAULT_LEVEL }, pledgedSrcSize: bytes.length };
+  const packed = bytes.length <= SYNC_BYTES ? zstdCompressSync(bytes, options) : await compress(bytes, options);
+  return { status: 200, headers: { ...headersOf(packed.length), 'anki-original-size': String(bytes.length) }, body: packed };
+}
+
+export interface FileResponseOptions {
+  /** Called once the file is closed, however it came to that: sent, failed, or nobody there to read it. Removes a temp file. */
+  done?: () => void | Promise<void>;
+  /** zstd level. */
+  level?: number;
+  /** Threads of zstd's own. Each takes some MiB; 0 packs in the thread pool. */
+  workers?: number;
+}
+
+/**
+ * An answer from a file, read and packed as fast as the client takes it, in memory of about 3 MiB whatever the size.
+ * `body` is a Readable: whoever got the response destroys it if it is not read to the end.
+ *
+ * Rejects if the file cannot be opened or has another size than `bytes`, before anything is sent; `done` was called then.
+ */
+export async function fileResponse(
+  version: SyncVersion,
+  file: { path: string; bytes: number },
+  options: FileResponseOptions = {},
+): Promise<HttpResponse & { body: Readable }> {
+  let handle: FileHandle | undefined;
+  const done = async (): Promise<void> => {
+    await handle?.close().catch(() => {});
+    await options.done?.();
+  };
+  try {
+    handle = await open(file.path, 'r');
+    const { size } = await handle.stat();
+    if (size !== file.bytes) throw new Error(`a file to be sent has ${size} bytes instead of ${file.bytes}`);
+  } catch (error) {
+    await done();
+    throw error;
+  }
+  if (!SYNC_VERSIONS[version].zstdAnswer) {
+    const body = Readable.from(piecesOf(handle, file.bytes, () => Buffer.allocUnsafeSlow(READ_BYTES)), { objectMode: false });
+    closeWith(body, done);
+    return { status: 200, headers: headersOf(file.bytes), body };
+  }
+  const body = createZstdCompress({
+    chunkSize: PACKED_PIECE_BYTES,
+    pledgedSrcSize: file.bytes,
+    params: {
+      [constants.ZSTD_c_compressionLevel]: options.level ?? DEFAULT_LEVEL,
+      [constants.ZSTD_c_nbWorkers]: options.workers ?? 0,
+    },
+  });
+  const packing = packFile(handle, file.bytes, body);
+  packing.catch((error: Error) => body.destroy(error));
+  closeWith(body, async () => {
+    await packing.catch(() => {});
+    await done();
+  });
+  return { status: 200, headers: { ...headersOf(), 'anki-original-size': String(file.bytes) }, body };
+}
+
+/**
+ * One write at a time, and the end only after the last one was taken: with writes still queued Node's compressor ends the
+ * frame twice, and the second, empty frame stays unread in the client's connection.
+ */
+async function packFile(handle: FileHandle, bytes: number, compressor: ZstdCompress): Promise<void> {
+  const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  for await (const piece of piecesOf(handle, bytes, () => buffer)) {
+    await new Promise<void>((resolve, reject) => {
+      // a compressor that is destroyed meanwhile never calls back
+      const stop = (): void => reject(new Error('the answer is no longer wanted'));
+      compressor.once('close', stop);
+      compressor.write(piece, (error) => {
+        compressor.off('close', stop);
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+  compressor.end();
+}
+
+async function* piecesOf(handle: FileHandle, bytes: number, newBuffer: () => Buffer): AsyncGenerator<Buffer> {
+  for (let position = 0; position < bytes; ) {
+    const length = Math.min(READ_BYTES, bytes - position);
+    const { bytesRead, buffer } = await handle.read(newBuffer(), 0, length, position);
+    if (bytesRead === 0) throw new Error('a file became shorter while it was sent');
+    position += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+function closeWith(body: Readable, done: () => Promise<void>): void {
+  body.on('error', () => {}); // whoever reads the body sees it; without a reader nobody does
+  finished(body, () => void done().catch(() => {}));
+}
+
+/**
+ * Any error as an answer: below 500 the code and the message; from 500 on the code alone, since clients show the answer and
+ * details of a failure are for the log. Whatever is no SyncError is INTERNAL.
+ */
+export function errorResponse(error: unknown): HttpResponse {
+  if (error instanceof ClientGone) return textResponse(499, 'CLIENT_GONE'); // nobody is there to read it
+  if (!(error instanceof SyncError)) return textResponse(500, 'INTERNAL');
+  const headers: Record<string, string> = {};
+  if (error.status === 503) headers['retry-after'] = String(error.retryAfterSecs);
+  if (error.status === 405) headers['allow'] = 'POST';
+  return textResponse(error.status, error.status < 500 ? `${error.code}: ${error.message}` : error.code, headers);
+}
+
+function textResponse(status: number, text: string, headers: Record<string, string> = {}): HttpResponse {
+  const body = Buffer.from(text);
+  return { status, headers: { ...headers, ...headersOf(body.length), 'content-type': 'text/plain; charset=utf-8' }, body };
+}
+
+function headersOf(contentLength?: number): Record<string, string> {
+  return {
+    'content-type': 'application/octet-stream',
+    'cache-control': CACHE_CONTROL,
+    ...(contentLength === undefined ? {} : { 'content-length': String(contentLength) }),
+  };
+}

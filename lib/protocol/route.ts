@@ -1,0 +1,56 @@
+/** Path and HTTP method → what is asked for. */
+import { SyncError } from '../errors.ts';
+import { isMediaMethod, isSyncMethod, type MethodRoute } from './methods.ts';
+
+export type Route = MethodRoute | { kind: 'health' } | { kind: 'landing' };
+
+/**
+ * `url` is path and query with the mount path stripped. The last two segments decide, so that what users mistype works:
+ * doubled slashes, a slash at the end, `/msync` entered as the media URL (`/msync/msync/begin`), a proxy that keeps its prefix.
+ *
+ * Throws METHOD_UNKNOWN (400), PATH_UNKNOWN (404) or HTTP_METHOD_WRONG (405), as the official server answers, with a
+ * `detail` for the log that names the likely wrong setting.
+ */
+export function routeOf(httpMethod: string, url: string): Route {
+  const reads = httpMethod === 'GET' || httpMethod === 'HEAD';
+  const segments = segmentsOf(url);
+  const family = segments.at(-2);
+  const name = segments.at(-1);
+
+  if (name !== undefined && (family === 'sync' || family === 'msync')) {
+    if (reads && family === 'msync' && name === 'begin') {
+      // 2.1.26 and older begin a media sync by GET with `k` and `v` in the query: belongs to the multipart envelope
+      throw new SyncError('CLIENT_TOO_OLD', 'This Anki is too old for this server. Please update it to 2.1.57 or newer.');
+    }
+    if (httpMethod !== 'POST') throw new SyncError('HTTP_METHOD_WRONG', 'sync methods are sent by POST', { detail: redirectHint(reads) });
+    if (family === 'sync' && isSyncMethod(name)) return { kind: 'sync', method: name };
+    if (family === 'msync' && isMediaMethod(name)) return { kind: 'media', method: name };
+    throw new SyncError('METHOD_UNKNOWN', `no such method of /${family}`);
+  }
+  if (reads && segments.length === 0) return { kind: 'landing' };
+  if (reads && segments.length === 1 && name === 'health') return { kind: 'health' };
+  throw new SyncError('PATH_UNKNOWN', 'nothing here', { detail: pathHint(name) });
+}
+
+function segmentsOf(url: string): string[] {
+  const path = url.split(/[?#]/, 1)[0] ?? '';
+  const segments = path.split('/').filter((segment) => segment !== '');
+  try {
+    return segments.map(decodeURIComponent);
+  } catch {
+    return segments;
+  }
+}
+
+/** A client that is redirected from http:// to https:// sends the same request again as a GET without a body. */
+function redirectHint(reads: boolean): string | undefined {
+  return reads ? 'the client was probably redirected: enter the https:// URL in its settings' : undefined;
+}
+
+function pathHint(name: string | undefined): string | undefined {
+  if (name === undefined) return undefined;
+  if (name === 'sync' || name === 'msync') return 'the client sent no method: is the URL in its settings complete?';
+  if (isMediaMethod(name)) return 'the media URL in the client lacks /msync/';
+  if (isSyncMethod(name)) return 'the URL in the client lacks /sync/';
+  return undefined;
+}
