@@ -221,7 +221,13 @@ export type MediaChange =
  * PLUG MediaStore: the index. It decides nothing; `media/upload.ts` does.
  *
  * Index and files agree after a crash because `apply` also remembers its changes as unsettled, in the same transaction;
- * the engine then calls `MediaFiles.settle` and `settled`. `unsettled` hands out what a crash left over, before anything else is done.
+ * the step then calls `MediaFiles.settle` and `settled`. `unsettled` hands out what a crash left over, before anything else is changed.
+ *
+ * @example `media/upload.ts`, for one zip
+ * await files.stage(user, staged);
+ * const usn = await store.apply(user, changes); // from here on it is so, and a crash cannot undo it
+ * await files.settle(user, lastOfEachName(changes));
+ * await store.settled(user);
  */
 export interface MediaStore {
   totals(user: UserPlace): Promise<MediaTotals>;
@@ -229,11 +235,23 @@ export interface MediaStore {
   changesAfter(user: UserPlace, afterUsn: number, limit: number): Promise<MediaEntry[]>;
   /** Entries of those of the names that are known, deleted ones included, in any order. */
   entries(user: UserPlace, names: string[]): Promise<MediaEntry[]>;
-  /** Applies all changes in one transaction, each with the next usn, keeps the totals, and remembers them as unsettled. Answers the last usn. */
+  /**
+   * Applies all changes in their order and in one transaction, each with the next usn, keeps the totals, and remembers
+   * them as unsettled. A name may occur twice. A deletion keeps the sha1 of the entry; of a name that is unknown or
+   * already deleted it MUST reject. Answers the last usn.
+   */
   apply(user: UserPlace, changes: MediaChange[]): Promise<number>;
+  /**
+   * What was applied since the last `settled`: one change per name, its last, and only those that the index still says.
+   * An entry that something else wrote since (another server on the same data) MUST be left out.
+   */
   unsettled(user: UserPlace): Promise<MediaChange[]>;
+  /** Empties `unsettled`. A loss of power may undo it, since settling again changes nothing. */
   settled(user: UserPlace): Promise<void>;
-  /** Forgets names whose bytes are gone, without a deletion entry and without a usn, so that the loss does not spread to clients. */
+  /**
+   * Forgets names whose bytes are gone, without a deletion entry and without a usn, so that the loss does not spread to
+   * clients. Names that are unknown or deleted MUST stay as they are.
+   */
   forget(user: UserPlace, names: string[]): Promise<void>;
   release(user: UserPlace): Promise<void>;
   close(): Promise<void>;
@@ -244,11 +262,21 @@ export interface MediaStore {
  * Names are any NFC string of 1 to 255 bytes without `/`, NUL, and not `.` or `..`: where the medium cannot hold a name, the implementation maps it.
  */
 export interface MediaFiles {
-  /** Folder for files that wait for `stage`, on the file system where that is cheapest; made if missing. */
+  /**
+   * Local folder for files on their way in (an upload being received, files that wait for `stage`) or out (a zip being
+   * sent), on the file system where `stage` is cheapest; made if missing. Who puts a file there removes it; what an
+   * earlier process left there, the implementation removes.
+   */
   stagingFolder(user: UserPlace): Promise<string>;
-  /** Takes over local files (consumed) and keeps them durably under (name, sha1), without touching what `read` of an older sha1 finds. */
+  /**
+   * Takes over files of the staging folder (consumed) and keeps them durably under (name, sha1), without touching what
+   * `read` of an older sha1 finds.
+   */
   stage(user: UserPlace, files: { name: string; sha1: string; path: string }[]): Promise<void>;
-  /** Makes staged files current and removes deleted ones. Idempotent: called again after a crash with the same changes. */
+  /**
+   * Makes staged files current, durably, and removes deleted ones: at most one change per name. Idempotent: called again
+   * after a crash with the same changes, when some or all of them were done.
+   */
   settle(user: UserPlace, changes: MediaChange[]): Promise<void>;
   /** Drops what was staged and never settled. */
   discardStaged(user: UserPlace): Promise<void>;

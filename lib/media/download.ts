@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { SyncError } from '../errors.ts';
+import type { MediaEntry } from '../storage/storage.ts';
+import { MAX_FILES_IN_ZIP, TARGET_ZIP_BYTES } from './limits.ts';
+import { settleInterrupted, type UserMedia } from './user-media.ts';
+import { type FileToSend, zipToBytes, zipToFile } from './zip.ts';
+
+/** Most that is zipped in memory: all but the zips that end in a big file. */
+const MAX_BYTES_IN_MEMORY = 4 * 1024 * 1024;
+
+/** A zip as bytes, or as a file of the staging folder that the caller sends and deletes. */
+export type ZipToSend = { kind: 'bytes'; data: Uint8Array } | { kind: 'file'; path: string; bytes: number };
+
+/**
+ * A zip with a prefix of the files asked for, in their order, that ends once 2.5 MiB are passed: the client goes on by
+ * count. The protocol cannot say that one file is missing, so any such file is a conflict, and the client starts over.
+ */
+export async function downloadFiles(media: UserMedia, names: string[]): Promise<ZipToSend> {
+  if (names.length > MAX_FILES_IN_ZIP) throw new SyncError('MEDIA_TOO_MANY_FILES', `a zip may hold ${MAX_FILES_IN_ZIP} files`);
+  await settleInterrupted(media);
+  const files = await findFiles(media, await prefixOf(media, names));
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  if (bytes <= MAX_BYTES_IN_MEMORY) return { kind: 'bytes', data: await zipToBytes(files) };
+  const path = join(await media.files.stagingFolder(media.user), `download-${randomUUID()}.zip`);
+  return { kind: 'file', path, bytes: await zipToFile(files, path) };
+}
+
+async function prefixOf({ store, user }: UserMedia, names: string[]): Promise<MediaEntry[]> {
+  const known = new Map((await store.entries(user, names)).map((entry) => [entry.name, entry]));
+  const prefix: MediaEntry[] = [];
+  let bytes = 0;
+  for (const name of names) {
+    const entry = known.get(name);
+    if (entry === undefined || entry.bytes === 0) throw missing(name);
+    prefix.push(entry);
+    bytes += entry.bytes;
+    if (bytes > TARGET_ZIP_BYTES) break;
+  }
+  return prefix;
+}
+
+/** Files whose bytes are gone are forgotten, so that the next try gets past them. */
+async function findFiles({ store, files, user }: UserMedia, entries: MediaEntry[]): Promise<FileToSend[]> {
+  const found: FileToSend[] = [];
+  const gone: string[] = [];
+  for (const { name, sha1 } of entries) {
+    const file = await files.read(user, name, sha1);
+    if (file === null) gone.push(name);
+    else found.push({ name, ...file });
+  }
+  if (gone.length > 0) {
+    await store.forget(user, gone);
+    throw missing(gone[0]!);
+  }
+  return found;
+}
+
+function missing(name: string): SyncError {
+  return new SyncError('MEDIA_FILE_MISSING', 'a media file is missing', { detail: JSON.stringify(name) });
+}

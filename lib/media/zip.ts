@@ -1,0 +1,168 @@
+/** The two zips of media sync: what clients upload, and what they download. */
+import { createHash } from 'node:crypto';
+import { closeSync, createWriteStream, openSync, writeSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { crc32 } from 'node:zlib';
+import yauzl from 'yauzl';
+import yazl from 'yazl';
+import { SyncError } from '../errors.ts';
+import { MAX_FILE_BYTES, MAX_META_BYTES } from './limits.ts';
+
+/** Entries of a zip that we are willing to list. A client's has 26 at most. */
+const MAX_ENTRIES = 1000;
+/** The most that one zip may unpack to: clients stop adding past 2.5 MiB, and one file has at most 100 MiB. */
+const MAX_UNPACKED_BYTES = 256 * 1024 * 1024;
+const STORED = 0;
+const DEFLATED = 8;
+
+/** The zip of `uploadChanges`, open for reading. Everything that is wrong with it is a `MEDIA_ZIP_INVALID`. */
+export class UploadZip {
+  readonly #zip: yauzl.ZipFile;
+  readonly #entries: Map<string, yauzl.Entry>;
+  #unpackedBytes = 0;
+
+  private constructor(zip: yauzl.ZipFile, entries: Map<string, yauzl.Entry>) {
+    this.#zip = zip;
+    this.#entries = entries;
+  }
+
+  static async open(path: string): Promise<UploadZip> {
+    let zip: yauzl.ZipFile;
+    try {
+      // names are decoded by us: as keys they may look like paths, and yauzl would refuse the whole zip
+      zip = await yauzl.openPromise(path, { autoClose: false, decodeStrings: false });
+    } catch (error) {
+      throw zipError(error);
+    }
+    zip.on('error', () => {});
+    try {
+      return new UploadZip(zip, await listEntries(zip));
+    } catch (error) {
+      zip.close();
+      throw zipError(error);
+    }
+  }
+
+  /** What `_meta` says. Longer than 50 KiB it is refused: Anki's server cuts it there, and then cannot parse it. */
+  async meta(): Promise<string> {
+    const chunks: Buffer[] = [];
+    await this.#read('_meta', MAX_META_BYTES, (chunk) => chunks.push(chunk));
+    try {
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks));
+    } catch (error) {
+      throw zipError(error);
+    }
+  }
+
+  /** Unpacks one entry to a new file; not fsynced. */
+  async extract(entryName: string, toPath: string): Promise<{ sha1: string; bytes: number }> {
+    const hash = createHash('sha1');
+    const descriptor = openSync(toPath, 'wx');
+    try {
+      const bytes = await this.#read(entryName, MAX_FILE_BYTES, (chunk) => {
+        hash.update(chunk);
+        for (let written = 0; written < chunk.length; ) written += writeSync(descriptor, chunk, written);
+      });
+      if (bytes === 0) throw new SyncError('MEDIA_ZIP_INVALID', 'the zip has an empty file');
+      return { sha1: hash.digest('hex'), bytes };
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  close(): void {
+    this.#zip.close();
+  }
+
+  /** Hands out the unpacked bytes, checked against the size and checksum that the zip declares. */
+  async #read(name: string, maxBytes: number, take: (chunk: Buffer) => void): Promise<number> {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) throw new SyncError('MEDIA_ZIP_INVALID', 'the zip lacks an entry that it names');
+    if (entry.isEncrypted() || (entry.compressionMethod !== STORED && entry.compressionMethod !== DEFLATED)) {
+      throw new SyncError('MEDIA_ZIP_INVALID', 'the zip has an entry that is encrypted or compressed in an unknown way');
+    }
+    // yauzl stops a stream that unpacks to more than was declared
+    this.#unpackedBytes += entry.uncompressedSize;
+    if (entry.uncompressedSize > maxBytes || this.#unpackedBytes > MAX_UNPACKED_BYTES) {
+      throw new SyncError('MEDIA_ZIP_INVALID', 'the zip unpacks to too much');
+    }
+    let bytes = 0;
+    let checksum = 0;
+    let stream: Readable | undefined;
+    try {
+      stream = await this.#zip.openReadStreamPromise(entry);
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        bytes += chunk.length;
+        checksum = crc32(chunk, checksum);
+        take(chunk);
+      }
+    } catch (error) {
+      throw zipError(error);
+    } finally {
+      stream?.destroy();
+    }
+    if (bytes !== entry.uncompressedSize || checksum !== entry.crc32) throw new SyncError('MEDIA_ZIP_INVALID', 'the zip is damaged');
+    return bytes;
+  }
+}
+
+/** Where a name occurs twice, the last entry counts, as for Anki's server. */
+async function listEntries(zip: yauzl.ZipFile): Promise<Map<string, yauzl.Entry>> {
+  if (zip.entryCount > MAX_ENTRIES) throw new SyncError('MEDIA_ZIP_INVALID', 'the zip has too many entries');
+  const entries = new Map<string, yauzl.Entry>();
+  for await (const entry of zip.eachEntry()) {
+    entries.set(yauzl.getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, true), entry);
+  }
+  return entries;
+}
+
+/** Errors of the operating system are not the client's fault; any other one that reading a zip throws is. */
+function zipError(error: unknown): unknown {
+  if (error instanceof SyncError || (error as NodeJS.ErrnoException).syscall !== undefined) return error;
+  return new SyncError('MEDIA_ZIP_INVALID', 'the body is no zip, or a damaged one', { cause: error, detail: String(error) });
+}
+
+export interface FileToSend {
+  name: string;
+  path: string;
+  bytes: number;
+}
+
+/** The zip of `downloadFiles`, whole in memory: entries `0`, `1`, … and `_meta` with their names, all stored. */
+export async function zipToBytes(files: readonly FileToSend[]): Promise<Uint8Array> {
+  const zip = new yazl.ZipFile();
+  const chunks: Buffer[] = [];
+  const written = (async () => {
+    for await (const chunk of zip.outputStream as AsyncIterable<Buffer>) chunks.push(chunk);
+  })();
+  for (const [index, file] of files.entries()) zip.addBuffer(await readFile(file.path), String(index), ENTRY_OPTIONS);
+  end(zip, files);
+  await written;
+  return Buffer.concat(chunks);
+}
+
+/** The same zip as a file, for what should not lie in memory. Answers its size. */
+export async function zipToFile(files: readonly FileToSend[], path: string): Promise<number> {
+  const zip = new yazl.ZipFile();
+  const output = createWriteStream(path, { flags: 'wx' });
+  zip.on('error', (error) => output.destroy(error));
+  for (const [index, file] of files.entries()) zip.addFile(file.path, String(index), ENTRY_OPTIONS);
+  end(zip, files);
+  try {
+    await pipeline(zip.outputStream, output);
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  }
+  return output.bytesWritten;
+}
+
+const ENTRY_OPTIONS = { compress: false, forceDosTimestamp: true } as const;
+
+function end(zip: yazl.ZipFile, files: readonly FileToSend[]): void {
+  const meta = Object.fromEntries(files.map((file, index) => [String(index), file.name]));
+  zip.addBuffer(Buffer.from(JSON.stringify(meta)), '_meta', ENTRY_OPTIONS);
+  zip.end();
+}

@@ -1,0 +1,47 @@
+/** What it takes for a change of files to survive a loss of power: data by fsync of the file, names by fsync of the folder. */
+import { close, closeSync, fsync, fsyncSync, mkdirSync, open, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+
+const openFile = promisify(open);
+const syncDescriptor = promisify(fsync);
+const closeFile = promisify(close);
+
+/** Makes the contents of the files durable. All are in flight at once: journaling file systems commit them together. */
+export async function syncFiles(paths: readonly string[]): Promise<void> {
+  const results = await Promise.allSettled(paths.map(syncFile));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
+
+async function syncFile(path: string): Promise<void> {
+  // Windows flushes only what is open for writing
+  const descriptor = await openFile(path, 'r+');
+  try {
+    await syncDescriptor(descriptor);
+  } finally {
+    await closeFile(descriptor);
+  }
+}
+
+/** Makes the names in a folder durable: what was created, renamed into it or removed from it. */
+export function syncFolder(path: string): void {
+  // Windows has no such call, and NTFS journals names by itself
+  if (process.platform === 'win32') return;
+  const descriptor = openSync(path, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Makes a folder and those above it, where they are missing, durably. */
+export function makeFolder(path: string): void {
+  const topmost = mkdirSync(path, { recursive: true });
+  if (topmost === undefined) return;
+  const above = dirname(topmost);
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    syncFolder(folder);
+    if (folder === above || folder === dirname(folder)) return;
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * The media index as Anki's server keeps it: `<base>/<folder>/media.db`, `user_version` 4.
+ * A table of our own remembers what is not settled yet; Anki's server ignores it, so the folder can go back and forth.
+ */
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { SyncError } from '../../errors.ts';
+import { makeFolder } from '../files/durable.ts';
+import { userFolder } from '../files/user-folder.ts';
+import type { MediaChange, MediaEntry, MediaStore, MediaTotals, UserPlace } from '../storage.ts';
+
+export interface SqliteMediaStoreOptions {
+  /** Folder of all users. */
+  base: string;
+  /** Most databases that are open at once; the one that was used longest ago is closed. Default 32. */
+  maxOpen?: number;
+}
+
+const SCHEMA_VERSION = 4;
+
+interface Row {
+  fname: string;
+  csum: Buffer;
+  size: number;
+  usn: number;
+}
+
+export default (options: SqliteMediaStoreOptions): MediaStore => new SqliteMediaStore(options);
+
+export class SqliteMediaStore implements MediaStore {
+  readonly #base: string;
+  readonly #maxOpen: number;
+  /** In the order of use. */
+  readonly #open = new Map<string, Index>();
+
+  constructor(options: SqliteMediaStoreOptions) {
+    this.#base = options.base;
+    this.#maxOpen = options.maxOpen ?? 32;
+  }
+
+  async totals(user: UserPlace): Promise<MediaTotals> {
+    return this.#index(user).totals();
+  }
+
+  async changesAfter(user: UserPlace, afterUsn: number, limit: number): Promise<MediaEntry[]> {
+    return this.#index(user).changesAfter(afterUsn, limit);
+  }
+
+  async entries(user: UserPlace, names: string[]): Promise<MediaEntry[]> {
+    return this.#index(user).entries(names);
+  }
+
+  async apply(user: UserPlace, changes: MediaChange[]): Promise<number> {
+    return this.#index(user).apply(changes);
+  }
+
+  async unsettled(user: UserPlace): Promise<MediaChange[]> {
+    return this.#index(user).unsettled();
+  }
+
+  async settled(user: UserPlace): Promise<void> {
+    this.#index(user).settled();
+  }
+
+  async forget(user: UserPlace, names: string[]): Promise<void> {
+    this.#index(user).forget(names);
+  }
+
+  async release(user: UserPlace): Promise<void> {
+    this.#open.get(user.folder)?.close();
+    this.#open.delete(user.folder);
+  }
+
+  async close(): Promise<void> {
+    for (const index of this.#open.values()) index.close();
+    this.#open.clear();
+  }
+
+  #index(user: UserPlace): Index {
+    let index = this.#open.get(user.folder);
+    if (index === undefined) {
+      const folder = userFolder(this.#base, user);
+      makeFolder(folder);
+      index = new Index(join(folder, 'media.db'));
+    }
+    this.#open.delete(user.folder);
+    this.#open.set(user.folder, index);
+    for (const [folder, oldest] of this.#open) {
+      if (this.#open.size <= this.#maxOpen) break;
+      oldest.close();
+      this.#open.delete(folder);
+    }
+    return index;
+  }
+}
+
+/** One open `media.db`. */
+class Index {
+  readonly #db: Database.Database;
+  readonly #totals: Database.Statement<[], MediaTotals>;
+  readonly #setTotals: Database.Statement<[number, number, number]>;
+  readonly #entry: Database.Statement<[string], Row>;
+  readonly #setEntry: Database.Statement<[string, Buffer, number, number, number]>;
+  readonly #removeEntry: Database.Statement<[string]>;
+  readonly #changesAfter: Database.Statement<[number, number], Row>;
+  readonly #unsettled: Database.Statement<[], Row>;
+  readonly #setUnsettled: Database.Statement<[string, number]>;
+  readonly #removeUnsettled: Database.Statement<[]>;
+
+  constructor(path: string) {
+    const db = openIndex(path);
+    this.#db = db;
+    this.#totals = db.prepare(
+      'SELECT last_usn AS lastUsn, total_bytes AS totalBytes, total_nonempty_files AS fileCount FROM meta',
+    );
+    this.#setTotals = db.prepare('UPDATE meta SET last_usn = ?, total_bytes = ?, total_nonempty_files = ?');
+    this.#entry = db.prepare('SELECT fname, csum, size, usn FROM media WHERE fname = ?');
+    this.#setEntry = db.prepare('INSERT OR REPLACE INTO media (fname, csum, size, usn, mtime) VALUES (?, ?, ?, ?, ?)');
+    this.#removeEntry = db.prepare('DELETE FROM media WHERE fname = ?');
+    this.#changesAfter = db.prepare('SELECT fname, csum, size, usn FROM media WHERE usn > ? ORDER BY usn LIMIT ?');
+    // an entry of another usn was written by Anki's server since: its file is newer than what we had staged
+    this.#unsettled = db.prepare(
+      `SELECT m.fname, m.csum, m.size, m.usn FROM anki_sync_unsettled u
+         JOIN media m ON m.fname = u.fname AND m.usn = u.usn ORDER BY m.usn`,
+    );
+    this.#setUnsettled = db.prepare('INSERT OR REPLACE INTO anki_sync_unsettled (fname, usn) VALUES (?, ?)');
+    this.#removeUnsettled = db.prepare('DELETE FROM anki_sync_unsettled');
+  }
+
+  totals(): MediaTotals {
+    return this.#totals.get()!;
+  }
+
+  changesAfter(afterUsn: number, limit: number): MediaEntry[] {
+    return this.#changesAfter.all(afterUsn, limit).map(entryOf);
+  }
+
+  entries(names: string[]): MediaEntry[] {
+    return names.flatMap((name) => this.#entry.get(name) ?? []).map(entryOf);
+  }
+
+  apply(changes: MediaChange[]): number {
+    const mtimeSecs = Math.floor(Date.now() / 1000);
+    return this.#transaction(() => {
+      let { lastUsn, totalBytes, fileCount } = this.totals();
+      for (const change of changes) {
+        const old = this.#entry.get(change.name);
+        const oldBytes = old?.size ?? 0;
+        if (change.deleted === true) {
+          if (old === undefined || oldBytes === 0) throw new Error('a media file to be deleted is not in the index');
+          this.#setEntry.run(change.name, old.csum, 0, ++lastUsn, mtimeSecs);
+          fileCount -= 1;
+          totalBytes -= oldBytes;
+        } else {
+          this.#setEntry.run(change.name, Buffer.from(change.sha1, 'hex'), change.bytes, ++lastUsn, mtimeSecs);
+          fileCount += oldBytes === 0 ? 1 : 0;
+          totalBytes += change.bytes - oldBytes;
+        }
+        this.#setUnsettled.run(change.name, lastUsn);
+      }
+      // totals that an older server left wrong must not go below zero: Anki's server reads them as unsigned
+      this.#setTotals.run(lastUsn, Math.max(0, totalBytes), Math.max(0, fileCount));
+      return lastUsn;
+    });
+  }
+
+  unsettled(): MediaChange[] {
+    return this.#unsettled.all().map((row) =>
+      row.size === 0
+        ? { name: row.fname, deleted: true }
+        : { name: row.fname, sha1: row.csum.toString('hex'), bytes: row.size },
+    );
+  }
+
+  settled(): void {
+    // need not survive a loss of power, since settling again changes nothing: spare the fsync
+    this.#db.pragma('synchronous = NORMAL');
+    try {
+      this.#transaction(() => this.#removeUnsettled.run());
+    } finally {
+      this.#db.pragma('synchronous = FULL');
+    }
+  }
+
+  forget(names: string[]): void {
+    this.#transaction(() => {
+      let { lastUsn, totalBytes, fileCount } = this.totals();
+      for (const name of names) {
+        const old = this.#entry.get(name);
+        if (old === undefined || old.size === 0) continue;
+        this.#removeEntry.run(name);
+        totalBytes -= old.size;
+        fileCount -= 1;
+      }
+      this.#setTotals.run(lastUsn, Math.max(0, totalBytes), Math.max(0, fileCount));
+    });
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #transaction<Result>(change: () => Result): Result {
+    return this.#db.transaction(change).immediate();
+  }
+}
+
+function entryOf(row: Row): MediaEntry {
+  return { name: row.fname, sha1: row.csum.toString('hex'), bytes: row.size, usn: row.usn };
+}
+
+function openIndex(path: string): Database.Database {
+  let db: Database.Database | undefined;
+  try {
+    db = new Database(path, { timeout: 500 });
+    // exclusive before WAL, as Anki's server does: no shared memory file, and no second server on the same data
+    db.pragma('locking_mode = EXCLUSIVE');
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    db.pragma('trusted_schema = OFF');
+    db.pragma('cache_size = -512');
+    upgrade(db);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw error;
+  }
+}
+
+function upgrade(db: Database.Database): void {
+  const version = db.pragma('user_version', { simple: true }) as number;
+  if (version > SCHEMA_VERSION) {
+    throw new SyncError('INTERNAL', 'the media index is of a newer server', { detail: `media.db has user_version ${version}` });
+  }
+  db.transaction(() => {
+    if (version < 3) db.exec(VERSION_3);
+    if (version < 4) db.exec(VERSION_4);
+    db.exec(OURS);
+  }).immediate();
+}
+
+/** Servers before Anki 2.1.57. A deleted name has no checksum. */
+const VERSION_3 = `
+  CREATE TABLE IF NOT EXISTS media (
+    fname text NOT NULL PRIMARY KEY, csum blob, sz int NOT NULL, usn int NOT NULL, deleted int NOT NULL);
+  CREATE INDEX IF NOT EXISTS ix_usn ON media (usn);
+  CREATE TABLE IF NOT EXISTS meta (usn int NOT NULL, sz int NOT NULL);
+  INSERT INTO meta (usn, sz) VALUES (0, 0);
+`;
+
+/** Size 0 means deleted; the checksum of deleted files is kept. Entries without one are dropped, as Anki's server does. */
+const VERSION_4 = `
+  DROP INDEX ix_usn;
+  ALTER TABLE media RENAME TO media_3;
+  CREATE TABLE media (
+    fname text NOT NULL PRIMARY KEY, csum blob NOT NULL, size int NOT NULL, usn int NOT NULL, mtime int NOT NULL);
+  INSERT INTO media SELECT fname, csum, sz, usn, deleted FROM media_3 WHERE csum IS NOT NULL;
+  DROP TABLE media_3;
+  CREATE INDEX ix_usn ON media (usn);
+  DROP TABLE meta;
+  CREATE TABLE meta (last_usn int NOT NULL, total_bytes int NOT NULL, total_nonempty_files int NOT NULL);
+  INSERT INTO meta SELECT coalesce(max(usn), 0), coalesce(sum(size), 0), count(CASE WHEN size > 0 THEN 1 END) FROM media;
+  PRAGMA user_version = 4;
+`;
+
+const OURS = `
+  CREATE TABLE IF NOT EXISTS anki_sync_unsettled (fname text NOT NULL PRIMARY KEY, usn int NOT NULL) WITHOUT ROWID;
+`;
