@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+// Must start on any Node, however old, to say which one is needed: so nothing is imported before the check.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 24 || (major === 24 && minor < 7)) {
+  console.error(`anki-sync needs Node.js 24.7 or newer, and this is ${process.versions.node}`);
+  process.exitCode = 1;
+} else {
+  const { main } = await import('./cli.ts');
+  process.exitCode = await main(process.argv.slice(2));
+}
+export {};

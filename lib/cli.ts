@@ -1,0 +1,45 @@
+/** The command line: picks the command, and turns what it throws into words and an exit code. */
+import { UsersError } from './auth/users-error.ts';
+import { helpText } from './cli/help.ts';
+import { hint } from './cli/spelling.ts';
+import { ownName, packageVersion, processSurroundings, type Surroundings } from './cli/surroundings.ts';
+import { UsageError } from './cli/usage-error.ts';
+import { SyncError } from './errors.ts';
+
+const commands: Record<string, (args: string[], surroundings: Surroundings) => Promise<number>> = {
+  // each command loads what it needs: `user` and `help` start no server
+  serve: async (args, surroundings) => (await import('./cli/serve.ts')).serve(args, surroundings),
+  user: async (args, surroundings) => (await import('./cli/user.ts')).user(args, surroundings),
+  async version(_args, { output }) {
+    output.write(`${packageVersion()}\n`);
+    return 0;
+  },
+  async help(_args, { output }) {
+    output.write(helpText());
+    return 0;
+  },
+};
+
+/** Exit codes: 0 done · 1 not done, or "no" · 2 the command line or the environment is wrong. */
+export async function main(argv: string[], surroundings: Surroundings = processSurroundings()): Promise<number> {
+  const { errors } = surroundings;
+  try {
+    const [name = '', ...args] = argv;
+    if (name === '') {
+      errors.write(helpText());
+      return 2;
+    }
+    if (argv.includes('--help') || argv.includes('-h')) return await commands['help']!([], surroundings);
+    if (name === '--version' || name === '-v') return await commands['version']!([], surroundings);
+    const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+    if (command === undefined) throw new UsageError(`unknown command ${name}.${hint(name, Object.keys(commands))} "${ownName()} help" lists all`);
+    return await command(args, surroundings);
+  } catch (error) {
+    if (error instanceof UsageError || error instanceof UsersError || error instanceof SyncError) {
+      errors.write(`anki-sync: ${error.message}\n`);
+      return error instanceof UsageError ? 2 : 1;
+    }
+    errors.write(`anki-sync: ${error instanceof Error ? error.stack : String(error)}\n`);
+    return 1;
+  }
+}

@@ -1,0 +1,30 @@
+import { ownName } from './surroundings.ts';
+
+export function helpText(): string {
+  const name = ownName();
+  return `Usage: ${name} <command> [flags]
+
+  serve                  starts the server; stop it with Ctrl+C
+  user add NAME          adds a user; the password is asked for, or is the first line of standard input
+  user passwd NAME       changes a password; devices must sign in again, unless --keep-keys
+  user list              lists the users
+  user remove NAME       removes a user; the cards stay on disk
+  user disable NAME      refuses a user until "user enable NAME"
+  user verify NAME       tells whether a password is right (exit code 0) or not (1)
+  version                prints the version
+  help                   prints this
+
+All commands:
+  --base FOLDER          the data folder (default ./data)
+
+serve:
+  --host ADDRESS         where to listen (default 127.0.0.1; 0.0.0.0 or :: for all networks)
+  --port NUMBER          (default 27701)
+  --tls-cert FILE --tls-key FILE
+                         serve https with this certificate (PEM, with its chain) and key
+  --first-user NAME      if there is no user yet, adds one and prints a generated password, once
+
+The official server's variables work too: SYNC_BASE, SYNC_HOST, SYNC_PORT, SYNC_USER1=name:password (SYNC_USER2, …),
+SYNC_IP_HEADER, MAX_SYNC_PAYLOAD_MEGS. With any of them set, its defaults hold for the others: 0.0.0.0, 8080, ~/.syncserver.
+`;
+}

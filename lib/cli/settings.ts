@@ -1,0 +1,97 @@
+/**
+ * Flags and environment → what `serve` and `user` work with. With none of the official server's variables set, our own defaults
+ * hold; with any of them, its defaults for the others, so that an existing unit file or compose file goes on as it was.
+ */
+import { join, resolve } from 'node:path';
+import { clientAddressSources, type ClientAddressSource } from './client-address.ts';
+import type { FlagKinds } from './flags.ts';
+import { hint } from './spelling.ts';
+import { UsageError } from './usage-error.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export const baseFlag = { base: 'value' } as const satisfies FlagKinds;
+
+export const serveFlags = {
+  ...baseFlag,
+  host: 'value',
+  port: 'value',
+  'tls-cert': 'value',
+  'tls-key': 'value',
+  'first-user': 'value',
+} as const satisfies FlagKinds;
+
+export interface ServeSettings {
+  /** Absolute. */
+  base: string;
+  host: string;
+  /** 0: any free one. */
+  port: number;
+  clientAddressSource: ClientAddressSource;
+  /** Both from MAX_SYNC_PAYLOAD_MEGS; without it the core's own limits hold. */
+  limits: { maxPackedBytes: number; maxUnpackedBytes: number } | undefined;
+  tls: { certFile: string; keyFile: string } | undefined;
+  firstUser: string | undefined;
+  /** The official server's variables that were found. */
+  officialVariables: string[];
+}
+
+const MIB = 1024 * 1024;
+const OFFICIAL = /^(SYNC_(BASE|HOST|PORT|IP_HEADER|USER[1-9]\d*(_FILE)?)|MAX_SYNC_PAYLOAD_MEGS)$/;
+
+/** @throws UsageError for a value that cannot be. */
+export function serveSettings(flags: ReadonlyMap<string, string>, env: Environment, homeFolder: string): ServeSettings {
+  const officialVariables = officialVariablesIn(env);
+  const official = officialVariables.length > 0;
+  const certFile = flags.get('tls-cert');
+  const keyFile = flags.get('tls-key');
+  if ((certFile === undefined) !== (keyFile === undefined)) throw new UsageError('--tls-cert and --tls-key belong together: give both');
+  return {
+    base: baseFolder(flags, env, homeFolder),
+    host: flags.get('host') ?? valueOf(env, 'SYNC_HOST') ?? (official ? '0.0.0.0' : '127.0.0.1'),
+    port: port(flags.get('port'), '--port') ?? port(valueOf(env, 'SYNC_PORT'), 'SYNC_PORT') ?? (official ? 8080 : 27701),
+    clientAddressSource: addressSource(valueOf(env, 'SYNC_IP_HEADER')),
+    limits: limits(valueOf(env, 'MAX_SYNC_PAYLOAD_MEGS')),
+    tls: certFile !== undefined && keyFile !== undefined ? { certFile: resolve(certFile), keyFile: resolve(keyFile) } : undefined,
+    firstUser: flags.get('first-user'),
+    officialVariables,
+  };
+}
+
+/** Absolute path of the data folder: `--base`, SYNC_BASE, `~/.syncserver` beside other official variables, or `./data`. */
+export function baseFolder(flags: ReadonlyMap<string, string>, env: Environment, homeFolder: string): string {
+  const given = flags.get('base') ?? valueOf(env, 'SYNC_BASE');
+  if (given !== undefined) return resolve(given);
+  return officialVariablesIn(env).length > 0 ? join(homeFolder, '.syncserver') : resolve('data');
+}
+
+function officialVariablesIn(env: Environment): string[] {
+  return Object.keys(env).filter((name) => OFFICIAL.test(name) && valueOf(env, name) !== undefined).sort();
+}
+
+/** Compose files hand on a variable that nobody set as an empty one. */
+function valueOf(env: Environment, name: string): string | undefined {
+  const value = env[name];
+  return value === '' ? undefined : value;
+}
+
+function port(value: string | undefined, name: string): number | undefined {
+  if (value === undefined) return undefined;
+  if (!/^\d{1,5}$/.test(value) || Number(value) > 65535) throw new UsageError(`${name} must be a port number from 0 to 65535, not "${value}"`);
+  return Number(value);
+}
+
+function addressSource(value: string | undefined): ClientAddressSource {
+  if (value === undefined) return 'ConnectInfo';
+  const found = clientAddressSources.find((source) => source === value);
+  if (found === undefined) {
+    throw new UsageError(`SYNC_IP_HEADER is "${value}", but must be one of ${clientAddressSources.join(', ')}.${hint(value, clientAddressSources)}`);
+  }
+  return found;
+}
+
+function limits(megs: string | undefined): ServeSettings['limits'] {
+  if (megs === undefined) return undefined;
+  if (!/^\d{1,7}$/.test(megs) || Number(megs) === 0) throw new UsageError(`MAX_SYNC_PAYLOAD_MEGS must be a whole number of MiB, not "${megs}"`);
+  return { maxPackedBytes: Number(megs) * MIB, maxUnpackedBytes: Number(megs) * 3 * MIB };
+}

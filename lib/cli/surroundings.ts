@@ -1,0 +1,42 @@
+import { createRequire } from 'node:module';
+import { homedir } from 'node:os';
+import { resolve } from 'node:path';
+import type { Environment } from './settings.ts';
+
+/** What a command may touch of the process around it. */
+export interface Surroundings {
+  env: Environment;
+  homeFolder: string;
+  input: NodeJS.ReadStream;
+  /** Results and the log. */
+  output: NodeJS.WriteStream;
+  /** Prompts, and what went wrong. */
+  errors: NodeJS.WriteStream;
+}
+
+export function processSurroundings(): Surroundings {
+  // a closed pipe (`anki-sync serve | head`) must not end the server
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => {});
+  return { env: process.env, homeFolder: homedir(), input: process.stdin, output: process.stdout, errors: process.stderr };
+}
+
+export function packageVersion(): string {
+  const { version } = createRequire(import.meta.url)('anki-sync-middleware/package.json') as { version: string };
+  return version;
+}
+
+/** How this command line is called: in a clone of the project through npm, else by its name. */
+export function ownName(): string {
+  return import.meta.url.endsWith('.ts') ? 'npm run -s anki-sync --' : 'npx anki-sync';
+}
+
+/** ` --base <folder>`, where another terminal would not find the folder by itself. */
+export function baseArgument(base: string): string {
+  return base === resolve('data') ? '' : ` --base ${shellWord(base)}`;
+}
+
+/** As a POSIX shell takes it for one word. */
+export function shellWord(text: string): string {
+  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
