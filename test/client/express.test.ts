@@ -1,0 +1,4 @@
+import { express } from './mounts.ts';
+import { runAllScenarios } from './scenarios/all.ts';
+
+runAllScenarios(express);

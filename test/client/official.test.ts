@@ -1,0 +1,4 @@
+import { official } from './mounts.ts';
+import { runAllScenarios } from './scenarios/all.ts';
+
+runAllScenarios(official);
