@@ -74,17 +74,11 @@ function readColumns(db: Database, schemaVersion: number, losses: Losses): Recor
 /** Schema 18 has one grave for each object; schema 11 has plain rows, and a client may send the same one twice. */
 function plainGraves(db: Database): void {
   // not renamed: that would check, and could fail on, every other table of the file
-  db.exec(`
-    CREATE TEMP TABLE graves_of_18 AS SELECT usn, oid, type FROM main.graves NOT INDEXED;
-    DROP TABLE main.graves;
-    CREATE TABLE main.graves (
-      usn integer NOT NULL,
-      oid integer NOT NULL,
-      type integer NOT NULL
-    );
-    INSERT INTO main.graves (usn, oid, type) SELECT usn, oid, type FROM temp.graves_of_18;
-    DROP TABLE temp.graves_of_18;
-  `);
+  db.exec('CREATE TEMP TABLE graves_of_18 AS SELECT usn, oid, type FROM main.graves NOT INDEXED');
+  db.exec('DROP TABLE main.graves');
+  db.exec('CREATE TABLE main.graves (\n  usn integer NOT NULL,\n  oid integer NOT NULL,\n  type integer NOT NULL\n)');
+  db.exec('INSERT INTO main.graves (usn, oid, type) SELECT usn, oid, type FROM temp.graves_of_18');
+  db.exec('DROP TABLE temp.graves_of_18');
 }
 
 function readConfig(db: Database): ConfigRow[] {
