@@ -1,7 +1,7 @@
 /** The two zips of media sync: what clients upload, and what they download. */
 import { createHash } from 'node:crypto';
-import { closeSync, createWriteStream, openSync, writeSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { closeSync, createReadStream, createWriteStream, openSync, readSync, writeSync } from 'node:fs';
+import { readFile, rm, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { crc32 } from 'node:zlib';
@@ -14,33 +14,75 @@ import { MAX_FILE_BYTES, MAX_META_BYTES } from './limits.ts';
 const MAX_ENTRIES = 1000;
 /** The most that one zip may unpack to: clients stop adding past 2.5 MiB, and one file has at most 100 MiB. */
 const MAX_UNPACKED_BYTES = 256 * 1024 * 1024;
+const CHUNK_BYTES = 1024 * 1024;
 const STORED = 0;
 const DEFLATED = 8;
 
+/**
+ * Reads at once, without a trip through the thread pool for every few bytes: listing a zip takes two reads per entry.
+ * The steps run in worker threads.
+ */
+class FileReader extends yauzl.RandomAccessReader {
+  readonly #descriptor: number;
+  readonly #path: string;
+
+  constructor(path: string) {
+    super();
+    this.#path = path;
+    this.#descriptor = openSync(path, 'r');
+  }
+
+  readInto(buffer: Buffer, position: number): void {
+    for (let read = 0; read < buffer.length; ) {
+      const bytes = readSync(this.#descriptor, buffer, read, buffer.length - read, position + read);
+      if (bytes === 0) throw new Error('the file ends early');
+      read += bytes;
+    }
+  }
+
+  override read(buffer: Buffer, offset: number, length: number, position: number, callback: (error: Error | null) => void): void {
+    try {
+      this.readInto(buffer.subarray(offset, offset + length), position);
+    } catch (error) {
+      callback(error as Error);
+      return;
+    }
+    callback(null);
+  }
+
+  override _readStreamForRange(start: number, end: number): Readable {
+    return createReadStream(this.#path, { start, end: end - 1 });
+  }
+
+  /** yauzl's own `close` comes only when it has read to the end. */
+  closeFile(): void {
+    closeSync(this.#descriptor);
+  }
+}
+
 /** The zip of `uploadChanges`, open for reading. Everything that is wrong with it is a `MEDIA_ZIP_INVALID`. */
 export class UploadZip {
+  readonly #reader: FileReader;
   readonly #zip: yauzl.ZipFile;
   readonly #entries: Map<string, yauzl.Entry>;
   #unpackedBytes = 0;
 
-  private constructor(zip: yauzl.ZipFile, entries: Map<string, yauzl.Entry>) {
+  private constructor(reader: FileReader, zip: yauzl.ZipFile, entries: Map<string, yauzl.Entry>) {
+    this.#reader = reader;
     this.#zip = zip;
     this.#entries = entries;
   }
 
   static async open(path: string): Promise<UploadZip> {
-    let zip: yauzl.ZipFile;
+    const { size } = await stat(path);
+    const reader = new FileReader(path);
     try {
       // names are decoded by us: as keys they may look like paths, and yauzl would refuse the whole zip
-      zip = await yauzl.openPromise(path, { autoClose: false, decodeStrings: false });
+      const zip = await yauzl.fromRandomAccessReaderPromise(reader, size, { autoClose: false, decodeStrings: false });
+      zip.on('error', () => {});
+      return new UploadZip(reader, zip, await listEntries(zip));
     } catch (error) {
-      throw zipError(error);
-    }
-    zip.on('error', () => {});
-    try {
-      return new UploadZip(zip, await listEntries(zip));
-    } catch (error) {
-      zip.close();
+      reader.closeFile();
       throw zipError(error);
     }
   }
@@ -48,7 +90,7 @@ export class UploadZip {
   /** What `_meta` says. Longer than 50 KiB it is refused: Anki's server cuts it there, and then cannot parse it. */
   async meta(): Promise<string> {
     const chunks: Buffer[] = [];
-    await this.#read('_meta', MAX_META_BYTES, (chunk) => chunks.push(chunk));
+    await this.#read('_meta', MAX_META_BYTES, (chunk) => chunks.push(Buffer.from(chunk)));
     try {
       return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks));
     } catch (error) {
@@ -73,7 +115,7 @@ export class UploadZip {
   }
 
   close(): void {
-    this.#zip.close();
+    this.#reader.closeFile();
   }
 
   /** Hands out the unpacked bytes, checked against the size and checksum that the zip declares. */
@@ -90,21 +132,33 @@ export class UploadZip {
     }
     let bytes = 0;
     let checksum = 0;
-    let stream: Readable | undefined;
     try {
-      stream = await this.#zip.openReadStreamPromise(entry);
-      for await (const chunk of stream as AsyncIterable<Buffer>) {
+      for await (const chunk of this.#chunks(entry)) {
         bytes += chunk.length;
         checksum = crc32(chunk, checksum);
         take(chunk);
       }
     } catch (error) {
       throw zipError(error);
-    } finally {
-      stream?.destroy();
     }
     if (bytes !== entry.uncompressedSize || checksum !== entry.crc32) throw new SyncError('MEDIA_ZIP_INVALID', 'the zip is damaged');
     return bytes;
+  }
+
+  /** Unpacked bytes. A chunk is good until the next one is asked for. */
+  async *#chunks(entry: yauzl.Entry): AsyncGenerator<Buffer> {
+    if (entry.compressionMethod === DEFLATED) {
+      yield* (await this.#zip.openReadStreamPromise(entry)) as AsyncIterable<Buffer>;
+      return;
+    }
+    const { fileDataStart } = await this.#zip.readLocalFileHeaderPromise(entry, { minimal: true });
+    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, entry.uncompressedSize));
+    for (let done = 0; done < entry.uncompressedSize; ) {
+      const part = chunk.subarray(0, entry.uncompressedSize - done);
+      this.#reader.readInto(part, fileDataStart + done);
+      yield part;
+      done += part.length;
+    }
   }
 }
 

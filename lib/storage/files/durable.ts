@@ -1,11 +1,9 @@
 /** What it takes for a change of files to survive a loss of power: data by fsync of the file, names by fsync of the folder. */
-import { close, closeSync, fsync, fsyncSync, mkdirSync, open, openSync } from 'node:fs';
+import { closeSync, fsync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
-const openFile = promisify(open);
 const syncDescriptor = promisify(fsync);
-const closeFile = promisify(close);
 
 /** Makes the contents of the files durable. All are in flight at once: journaling file systems commit them together. */
 export async function syncFiles(paths: readonly string[]): Promise<void> {
@@ -15,11 +13,11 @@ export async function syncFiles(paths: readonly string[]): Promise<void> {
 
 async function syncFile(path: string): Promise<void> {
   // Windows flushes only what is open for writing
-  const descriptor = await openFile(path, 'r+');
+  const descriptor = openSync(path, 'r+');
   try {
     await syncDescriptor(descriptor);
   } finally {
-    await closeFile(descriptor);
+    closeSync(descriptor);
   }
 }
 

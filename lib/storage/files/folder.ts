@@ -58,13 +58,14 @@ export class FolderMediaFiles implements MediaFiles {
     if (files.length === 0) return;
     const folders = this.#folders(user);
     const moves = files.map((file) => ({ from: file.path, to: join(folders.staged, stagedName(file.name, file.sha1)) }));
-    this.#before('sync files', String(files.length));
-    await syncFiles(files.map((file) => file.path));
     try {
+      // names first: their folder is then written with the journal of the data, and the last fsync has little to do
       for (const { from, to } of moves) {
         this.#before('stage', basename(to));
         renameSync(from, to);
       }
+      this.#before('sync files', String(files.length));
+      await syncFiles(moves.map(({ to }) => to));
       this.#before('sync staged', '');
       syncFolder(folders.staged);
     } catch (error) {

@@ -110,7 +110,7 @@ describe('the media folder', () => {
       const files = new FolderMediaFiles({ base, beforeOperation: ({ kind }) => operations.push(kind) });
       await put(files, 'a.png', 'a');
       await files.settle(ada, [{ name: 'a.png', deleted: true }]);
-      assert.deepEqual(operations, ['sync files', 'stage', 'sync staged', 'replace', 'sync media', 'remove', 'sync media']);
+      assert.deepEqual(operations, ['stage', 'sync files', 'sync staged', 'replace', 'sync media', 'remove', 'sync media']);
     }));
 });
 
