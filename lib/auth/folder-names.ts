@@ -59,8 +59,8 @@ export function chooseFolder({ loginName, caseSensitive, entries, taken }: Folde
   const encoded = encodedFolder(key);
   if (!isSingleSegment(loginName)) return encoded;
 
-  const adoptable = entries.filter((entry) => entry.isFolder && !taken.includes(entry.name) && isSingleSegment(entry.name)
-    && loginKey(entry.name.normalize('NFC'), caseSensitive) === key);
+  const adoptable = entries.filter((entry) => entry.isFolder && isSingleSegment(entry.name)
+    && loginKey(entry.name.normalize('NFC'), caseSensitive) === key && !taken.includes(entry.name));
   const exact = adoptable.find((entry) => entry.name === loginName) ?? adoptable.find((entry) => entry.name.normalize('NFC') === loginName);
   if (exact !== undefined) return exact.name;
   if (adoptable.length > 1) {

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { SyncError } from '../errors.ts';
 import type { User } from './authenticator.ts';
+import { diskError } from './disk-error.ts';
 import { loginKey } from './login-names.ts';
 import { UsersError } from './users-error.ts';
 import { usersDatabasePath } from './users-schema.ts';
@@ -28,6 +29,9 @@ export interface KeyRow {
 
 const CACHED_KEYS = 10_000;
 const USER_COLUMNS = 'id, login_name, folder, routing_id, password_hash, environment_hash, disabled, created_secs';
+
+/** Of the writing thread; a hundred thousand users fit in a third of it. */
+const THREAD_HEAP_MEGS = 64;
 
 /** A reader waits only while another process recovers the log after a crash: milliseconds. */
 const READ_TIMEOUT_MILLIS = 250;
@@ -148,14 +152,6 @@ function reading<T>(read: () => T): T {
   }
 }
 
-function diskError(error: { code?: string | undefined; message: string }): SyncError {
-  const code = error.code ?? '';
-  const cause = error instanceof Error ? error : new Error(error.message);
-  if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT') return new SyncError('DISK_FULL', 'the disk of the users is full', { cause });
-  if (code.startsWith('SQLITE_BUSY')) return new SyncError('BUSY', 'the users are being changed', { cause });
-  return new SyncError('AUTH_UNAVAILABLE', 'the users cannot be read or written', { detail: code, cause });
-}
-
 /** The main side of `users-thread.ts`. Keeps the process alive only while a write runs. */
 class WriteThread {
   /** The case rule, once the database is open. */
@@ -168,7 +164,10 @@ class WriteThread {
 
   constructor(workerData: ThreadData) {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    this.#worker = new Worker(new URL(`./users-thread.${extension}`, import.meta.url), { workerData });
+    this.#worker = new Worker(new URL(`./users-thread.${extension}`, import.meta.url), {
+      workerData,
+      resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MEGS },
+    });
     this.#worker.on('message', (answer: ThreadAnswer) => this.#answered(answer));
     // both arrive when the thread dies; the first one tells why
     this.#worker.on('error', (error) => this.#lost(error));

@@ -14,7 +14,7 @@ const MIGRATIONS = [
      folder TEXT NOT NULL UNIQUE,
      routing_id TEXT NOT NULL UNIQUE,         -- public: the middle part of the user's host keys
      password_hash TEXT,                      -- PHC; null: known from another authenticator
-     environment_hash TEXT,                   -- PHC of the password that the environment held at the last login
+     environment_hash TEXT,                   -- under which password of the environment the keys were issued; see env-host-keys.ts
      disabled INTEGER NOT NULL DEFAULT 0,
      created_secs INTEGER NOT NULL
    ) STRICT, WITHOUT ROWID;

@@ -11,7 +11,8 @@ import { SqliteUserDirectory } from '../../lib/auth/user-directory.ts';
 import { UsersDatabase } from '../../lib/auth/users-database.ts';
 import { authenticatorSuite } from '../../lib/conformance/authenticator.ts';
 import { hostKeysSuite } from '../../lib/conformance/host-keys.ts';
-import { CHEAP, dataFolder } from './folder.ts';
+import { CHEAP } from './cheap.ts';
+import { dataFolder } from './folder.ts';
 
 authenticatorSuite({
   name: 'your own function',

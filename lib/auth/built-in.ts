@@ -1,0 +1,60 @@
+import type { Authenticator } from './authenticator.ts';
+import { EnvHostKeys } from './env-host-keys.ts';
+import { EnvUsers } from './env-users.ts';
+import type { EnvUser } from './env-users.ts';
+import type { HostKeys } from './host-keys.ts';
+import { PasswordHasher } from './password-hash.ts';
+import type { PasswordHasherOptions } from './password-hash.ts';
+import { SqliteHostKeys } from './sqlite-host-keys.ts';
+import type { SqliteHostKeysOptions } from './sqlite-host-keys.ts';
+import { SqliteUsers } from './sqlite-users.ts';
+import { SqliteUserDirectory } from './user-directory.ts';
+import type { UserDirectory } from './user-directory.ts';
+import { UsersDatabase } from './users-database.ts';
+
+export interface BuiltInAuthOptions {
+  /** Whether `Bob` and `bob` are two users; fixed at the first start of a data folder. Left out, what is there decides. */
+  caseSensitive?: boolean;
+  /** Users of the environment, from `readSyncUsers`. Given and not empty, they alone may sign in. */
+  environment?: readonly EnvUser[];
+  /** Honour host keys of the official server; see `EnvHostKeys`. Default true. */
+  officialKeys?: boolean;
+  passwords?: PasswordHasherOptions;
+  keys?: SqliteHostKeysOptions;
+}
+
+/** Everything about users and keys in one data folder, opened together and closed together. */
+export interface BuiltInAuth {
+  readonly authenticator: Authenticator;
+  readonly hostKeys: HostKeys;
+  readonly directory: UserDirectory;
+  /** Management of the users with a password in the data folder. */
+  readonly users: SqliteUsers;
+  readonly database: UsersDatabase;
+  close(): Promise<void>;
+}
+
+/** @throws UsersError DATABASE_TOO_NEW, CASE_RULE_FIXED, NAMES_CLASH */
+export async function openBuiltInAuth(base: string, options: BuiltInAuthOptions = {}): Promise<BuiltInAuth> {
+  const environment = options.environment ?? [];
+  const database = await UsersDatabase.open(base, {
+    names: environment.map((user) => user.loginName),
+    ...(options.caseSensitive !== undefined && { caseSensitive: options.caseSensitive }),
+  });
+  const hasher = new PasswordHasher(options.passwords);
+  const directory = new SqliteUserDirectory(database);
+  const users = new SqliteUsers(database, { hasher });
+  const ownKeys = new SqliteHostKeys(database, options.keys);
+  let authenticator: Authenticator = users;
+  let hostKeys: HostKeys = ownKeys;
+  if (environment.length > 0) {
+    const envUsers = new EnvUsers(environment, { caseSensitive: database.caseSensitive, hasher });
+    authenticator = envUsers;
+    hostKeys = new EnvHostKeys({ database, directory, envUsers, hostKeys: ownKeys, hasher, officialKeys: options.officialKeys ?? true });
+  }
+  const close = async (): Promise<void> => {
+    await ownKeys.close();
+    await database.close();
+  };
+  return { authenticator, hostKeys, directory, users, database, close };
+}

@@ -1,0 +1,105 @@
+import { hash } from 'node:crypto';
+import { SyncError } from '../errors.ts';
+import type { User } from './authenticator.ts';
+import type { EnvUser, EnvUsers } from './env-users.ts';
+import type { Device, HostKeys, IssuedKey } from './host-keys.ts';
+import { PasswordHasher } from './password-hash.ts';
+import type { UserDirectory } from './user-directory.ts';
+import type { UsersDatabase } from './users-database.ts';
+
+export interface EnvHostKeysOptions {
+  database: UsersDatabase;
+  directory: UserDirectory;
+  envUsers: EnvUsers;
+  /** Holds the keys that we issue. */
+  hostKeys: HostKeys;
+  /** Honour the host keys that the official server gave to the same users, so that a move signs nobody out. Default true. */
+  officialKeys?: boolean;
+  hasher?: PasswordHasher;
+}
+
+/**
+ * Host keys of users from the environment: who was taken out of the environment, or got another password there, is
+ * signed out, as on the official server, where the key is made of both.
+ *
+ * The environment cannot tell that a password changed, so the data folder remembers, slowly hashed, under which one the
+ * keys were issued. It is compared at the first use of each user after a start.
+ */
+export class EnvHostKeys implements HostKeys {
+  readonly #options: EnvHostKeysOptions;
+  readonly #hasher: PasswordHasher;
+  readonly #compared = new Set<string>();
+  readonly #comparing = new Map<string, Promise<void>>();
+
+  constructor(options: EnvHostKeysOptions) {
+    this.#options = options;
+    this.#hasher = options.hasher ?? new PasswordHasher();
+  }
+
+  async issue(user: User, device: Device): Promise<string> {
+    const known = this.#options.envUsers.user(user.loginName);
+    if (known === undefined) throw new SyncError('PASSWORD_WRONG', 'wrong user name or password', { detail: 'not a user of the environment' });
+    if (!this.#compared.has(user.id)) await this.#compare(user, known);
+    return this.#options.hostKeys.issue(user, device);
+  }
+
+  resolve(key: string): Promise<User | null> | User | null {
+    const official = this.#options.officialKeys === false ? undefined : this.#options.envUsers.userOfOfficialKey(key);
+    if (official !== undefined) return this.#userOf(official);
+    const user = this.#options.hostKeys.resolve(key);
+    return user instanceof Promise ? user.then((each) => this.#checked(key, each)) : this.#checked(key, user);
+  }
+
+  revoke(userId: string, keyId?: string): Promise<number> {
+    return this.#options.hostKeys.revoke(userId, keyId);
+  }
+
+  list(userId: string): Promise<IssuedKey[]> {
+    return this.#options.hostKeys.list(userId);
+  }
+
+  async close(): Promise<void> {
+    await this.#options.hostKeys.close?.();
+  }
+
+  async #userOf(official: EnvUser): Promise<User | null> {
+    try {
+      return await this.#options.directory.userFor(official.loginName);
+    } catch (error) {
+      if (error instanceof SyncError && error.code === 'PASSWORD_WRONG') return null; // disabled
+      throw error;
+    }
+  }
+
+  #checked(key: string, user: User | null): Promise<User | null> | User | null {
+    if (user === null) return null;
+    const known = this.#options.envUsers.user(user.loginName);
+    if (known === undefined) return null;
+    if (this.#compared.has(user.id)) return user;
+    return this.#compare(user, known).then(() => this.#options.hostKeys.resolve(key));
+  }
+
+  #compare(user: User, known: EnvUser): Promise<void> {
+    let running = this.#comparing.get(user.id);
+    if (running === undefined) {
+      running = this.#endKeysOfAnotherPassword(user, known)
+        .then(() => void this.#compared.add(user.id))
+        .finally(() => this.#comparing.delete(user.id));
+      this.#comparing.set(user.id, running);
+    }
+    return running;
+  }
+
+  async #endKeysOfAnotherPassword(user: User, { phc, password }: EnvUser): Promise<void> {
+    const stored = this.#options.database.userById(user.id)?.environment_hash ?? null;
+    // of a hash in the environment, a fast hash is enough; of a password, none is
+    const fingerprint = phc === undefined ? undefined : `sha256:${hash('sha256', phc, 'base64url')}`;
+    const same = stored !== null && (fingerprint === undefined
+      ? stored.startsWith('$') && await this.#hasher.verify(password!, stored)
+      : stored === fingerprint);
+    if (same) return;
+    const current = fingerprint ?? await this.#hasher.hash(password!);
+    // none remembered: the user comes from another authenticator, and stays signed in
+    await this.#options.database.write('setEnvironmentHash', user.id, current, stored === null);
+  }
+}
