@@ -158,7 +158,10 @@ export class PasswordHasher {
     // the official server hashes what was typed, byte by byte; ours are always of the composed form
     const typed = phc.algorithm.startsWith('pbkdf2') ? password : password.normalize('NFC');
     const hash = await this.#derive(typed, phc);
-    return stored !== null && crypto.timingSafeEqual(hash, phc.hash);
+    const same = crypto.timingSafeEqual(hash, phc.hash);
+    // HMAC, which PBKDF2 and scrypt are made of, fills up with zeros: to it, a password and the same with NULs behind it are one
+    const padded = phc.algorithm !== 'argon2id' && typed.endsWith('\0');
+    return stored !== null && same && !padded;
   }
 
   /** Whether a hash was made with other parameters than today's. */

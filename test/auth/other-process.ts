@@ -9,9 +9,9 @@ import { CHEAP } from './cheap.ts';
 const [base = '', command = '', name = '', password = ''] = process.argv.slice(2);
 
 if (command === 'lock') {
-  await lockDataFolder(base);
-  console.log('locked');
-  setInterval(() => {}, 60_000); // until it is killed
+  const locked = await lockDataFolder(base).then(() => true, () => false);
+  console.log(locked ? 'locked' : 'refused');
+  if (locked) setInterval(() => {}, 60_000); // until it is killed
 } else {
   const database = await UsersDatabase.open(base);
   const users = new SqliteUsers(database, CHEAP);
