@@ -34,8 +34,9 @@ export function configToSchema11(rows: ConfigRow[]): string {
   const entries = rows.map((row) => {
     try {
       return `${JSON.stringify(row.key)}:${parseForAnki(row.value).text}`;
-    } catch (error) {
-      throw new Schema18Error('a config value is no JSON', { cause: error });
+    } catch {
+      // without the cause, whose message quotes the value
+      throw new Schema18Error('a config value is no JSON');
     }
   });
   return `{${entries.join(',')}}`;

@@ -6,7 +6,8 @@
   dump IN                     opens a copy in Anki (which upgrades it) and prints its objects as JSON
   describe                    prints the fields of Anki's own protobuf messages as JSON
 
-plain: as a new profile has it. natural: everything through Anki's own calls. random: also rows that only hand-made blobs can hold. big: many objects.
+plain: as a new profile has it. natural: everything through Anki's own calls.
+random: also rows that only hand-made blobs can hold. big: many objects.
 """
 
 import json
@@ -23,7 +24,8 @@ from anki.decks_pb2 import Deck
 from anki.notetypes_pb2 import Notetype, StockNotetype
 
 I64 = 2**63
-WORDS = ["Ä", "ä", "ß", "SS", "İ", "i̇", "ﬁ", "naïve", "Ωμέγα", "日本語", "🃏", "e\u0301", "\ufeffbom", "a\"b\\c", "tab\there", "plain"]
+WORDS = ["Ä", "ä", "ß", "SS", "İ", "i̇", "ﬁ", "naïve"]
+WORDS += ["Ωμέγα", "日本語", "🃏", "e\u0301", "\ufeffbom", "a\"b\\c", "tab\there", "plain"]
 STOCK_KINDS = [StockNotetype.KIND_BASIC, StockNotetype.KIND_CLOZE, StockNotetype.KIND_IMAGE_OCCLUSION]
 
 
@@ -73,7 +75,8 @@ def other_blob(rng):
     if rng.random() < 0.3:
         return b""
     if rng.random() < 0.1:
-        return rng.choice([b"not json", b"[1]", b'{"a":1', b'"text"', b'{"a":"\\ud800"}', b'{"a":1e999}', b'{"a":"\xff"}', b"[" * 200 + b"]" * 200])
+        deep = b"[" * 200 + b"]" * 200
+        return rng.choice([b"not json", b"[1]", b'{"a":1', b'"text"', b'{"a":"\\ud800"}', b'{"a":1e999}', b'{"a":"\xff"}', deep])
     keys = unknown_keys(rng)
     for key in rng.sample(RESERVED, 3):
         keys[key] = some_json(rng)
@@ -84,7 +87,8 @@ def other_blob(rng):
 
 
 def some_float(rng):
-    return rng.choice([0.0, 1.0, 0.9, 0.1, 1.3, 1.31, 2.5, 4.9999, 1e-7, 3.4e38, 16777216.0, 0.333333, rng.uniform(0, 5), rng.uniform(0.7, 0.97)])
+    usual = [0.0, 1.0, 0.9, 0.1, 1.3, 1.31, 2.5, 4.9999, 1e-7, 3.4e38, 16777216.0, 0.333333]
+    return rng.choice([*usual, rng.uniform(0, 5), rng.uniform(0.7, 0.97)])
 
 
 def some_value(rng, field):
@@ -137,16 +141,19 @@ def add_natural(col, rng):
     basic = json.loads(col._backend.get_stock_notetype_legacy(StockNotetype.KIND_BASIC))
     for n in range(6):
         nt = json.loads(json.dumps(basic))
-        nt.update(name=f"custom {n} {WORDS[n]}", css=".card { color: red }\n" + text(rng), latexsvg=n % 2 == 0, sortf=n % 2, **unknown_keys(rng))
+        css = ".card { color: red }\n" + text(rng)
+        nt.update(name=f"custom {n} {WORDS[n]}", css=css, latexsvg=n % 2 == 0, sortf=n % 2, **unknown_keys(rng))
         nt["flds"].append({**nt["flds"][1], "name": f"Extra {WORDS[-n - 1]}"})
         for i, field in enumerate(nt["flds"]):
             field.update(
-                id=rng.randint(-I64, I64 - 1), sticky=i == 0, rtl=i == 1, font="Ωμέγα", size=12 + n, description=text(rng), plainText=i == 2,
-                collapsed=n == 1, excludeFromSearch=n == 2, preventDeletion=n == 3, tag=rng.choice([None, 3]), **unknown_keys(rng),
+                id=rng.randint(-I64, I64 - 1), sticky=i == 0, rtl=i == 1, font="Ωμέγα", size=12 + n,
+                description=text(rng), plainText=i == 2, collapsed=n == 1, excludeFromSearch=n == 2,
+                preventDeletion=n == 3, tag=rng.choice([None, 3]), **unknown_keys(rng),
             )
         for template in nt["tmpls"]:
             template.update(
-                id=rng.randint(-I64, I64 - 1), did=rng.choice([None, 1]), bqfmt="{{Front}}", bafmt="{{Back}}", bfont="Arial", bsize=11, **unknown_keys(rng)
+                id=rng.randint(-I64, I64 - 1), did=rng.choice([None, 1]), bqfmt="{{Front}}", bafmt="{{Back}}",
+                bfont="Arial", bsize=11, **unknown_keys(rng),
             )
         col.models.add_dict(nt)
 
@@ -158,8 +165,10 @@ def add_natural(col, rng):
         conf.update(unknown_keys(rng))
         conf["desiredRetention"] = [0.9, 0.85, 0.97, 0.7, 0.8123][n]
         conf["easyDaysPercentages"] = [1.0, 0.5, 0.0, 1.0, 1.0, 0.5, 1.0]
-        conf[["fsrsWeights", "fsrsParams5", "fsrsParams6"][n % 3]] = [round(rng.uniform(0, 5), 4) for _ in range([17, 19, 21][n % 3])]
-        conf.update(ignoreRevlogsBeforeDate="2020-02-02", weightSearch="is:due -is:suspended", secondsToShowQuestion=2.5, answerAction=n % 5)
+        key, length = [("fsrsWeights", 17), ("fsrsParams5", 19), ("fsrsParams6", 21)][n % 3]
+        conf[key] = [round(rng.uniform(0, 5), 4) for _ in range(length)]
+        conf.update(ignoreRevlogsBeforeDate="2020-02-02", weightSearch="is:due -is:suspended")
+        conf.update(secondsToShowQuestion=2.5, answerAction=n % 5)
         col.decks.update_config(conf)
 
     confs = col.decks.all_config()
@@ -264,9 +273,8 @@ def add_random(col, rng, count=40):
         fill(rng, kind.normal if rng.random() < 0.6 else kind.filtered)
         kind.normal.SetInParent() if kind.WhichOneof("kind") is None else None
         name = "\x1f".join(f"{text(rng)} {n}" for _ in range(rng.randint(1, 3)))
-        attempt(
-            col, "insert into decks values (?,?,?,?,?,?)", ident, name, mtime, usn, list(common.SerializeToString()), list(kind.SerializeToString())
-        )
+        blobs = [list(common.SerializeToString()), list(kind.SerializeToString())]
+        attempt(col, "insert into decks values (?,?,?,?,?,?)", ident, name, mtime, usn, *blobs)
         conf = fill(rng, DeckConfig.Config())
         attempt(col, "insert into deck_config values (?,?,?,?,?)", ident, f"{text(rng)} {n}", mtime, usn, list(conf.SerializeToString()))
         attempt(col, "insert into tags values (?,?,?,?)", f"{text(rng)}::{n}".replace(" ", ""), usn, rng.randint(0, 1), None)
@@ -389,20 +397,21 @@ def dump(source):
         shutil.copyfile(source, path)
         col = Collection(path)
         rows = col.db.all
+
+        def configs(columns, table, order, cls):
+            sql = f"select {columns}, config from {table} order by {order}"
+            return [[*row[:-1], message_of(cls, row[-1])] for row in rows(sql)]
+
         result = {
             "ver": col.db.scalar("select ver from col"),
-            "notetypes": [[*r[:4], message_of(Notetype.Config, r[4])] for r in rows("select id, name, mtime_secs, usn, config from notetypes order by id")],
-            "fields": [[*r[:3], message_of(Notetype.Field.Config, r[3])] for r in rows("select ntid, ord, name, config from fields order by ntid, ord")],
-            "templates": [
-                [*r[:3], message_of(Notetype.Template.Config, r[3])] for r in rows("select ntid, ord, name, config from templates order by ntid, ord")
-            ],
+            "notetypes": configs("id, name, mtime_secs, usn", "notetypes", "id", Notetype.Config),
+            "fields": configs("ntid, ord, name", "fields", "ntid, ord", Notetype.Field.Config),
+            "templates": configs("ntid, ord, name", "templates", "ntid, ord", Notetype.Template.Config),
             "decks": [
                 [*r[:4], message_of(Deck.Common, r[4]), message_of(Deck.KindContainer, r[5])]
                 for r in rows("select id, name, mtime_secs, usn, common, kind from decks order by id")
             ],
-            "deck_config": [
-                [*r[:4], message_of(DeckConfig.Config, r[4])] for r in rows("select id, name, mtime_secs, usn, config from deck_config order by id")
-            ],
+            "deck_config": configs("id, name, mtime_secs, usn", "deck_config", "id", DeckConfig.Config),
             "tags": rows("select tag, usn from tags order by tag"),
             "config": [[key, json.loads(bytes(value))] for key, value in rows("select key, val from config order by key")],
             "graves": rows("select oid, type, usn from graves order by oid, type"),
@@ -421,7 +430,8 @@ def is_repeated(field):
 def describe():
     def fields(descriptor):
         return {
-            field.name: [field.number, field.type, is_repeated(field), field.message_type and fields(field.message_type)] for field in descriptor.fields
+            field.name: [field.number, field.type, is_repeated(field), field.message_type and fields(field.message_type)]
+            for field in descriptor.fields
         }
 
     messages = [Notetype.Config, Notetype.Field.Config, Notetype.Template.Config, Deck.Common, Deck.KindContainer, DeckConfig.Config]

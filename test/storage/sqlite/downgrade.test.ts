@@ -57,7 +57,10 @@ async function downgrade(file: string): Promise<{ copy: string; losses: string[]
 /** Numbers by value, so that 1.0 is 1; integers exactly. Keys in order. */
 function comparable(value: Json): unknown {
   const number = rawNumber(value) ?? (typeof value === 'number' ? String(value) : undefined);
-  if (number !== undefined) return /^-?\d+$/.test(number) ? BigInt(number) : Number.isInteger(Number(number)) ? BigInt(Number(number)) : Number(number);
+  if (number !== undefined) {
+    if (/^-?\d+$/.test(number)) return BigInt(number);
+    return Number.isInteger(Number(number)) ? BigInt(Number(number)) : Number(number);
+  }
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(comparable);
   return new Map(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, comparable(inner)]));
@@ -88,7 +91,8 @@ function schemaAndRows(file: string): unknown {
   const db = new Database(file, { readonly: true });
   try {
     const schema = db.prepare("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name").all();
-    const rows = ['notes', 'cards', 'revlog', 'graves'].map((table) => db.prepare(`SELECT * FROM ${table} ORDER BY 1, 2, 3`).raw().safeIntegers().all());
+    const tables = ['notes', 'cards', 'revlog', 'graves'];
+    const rows = tables.map((table) => db.prepare(`SELECT * FROM ${table} ORDER BY 1, 2, 3`).raw().safeIntegers().all());
     return { schema, rows };
   } finally {
     db.close();
@@ -274,11 +278,12 @@ describe('a damaged collection is refused, and stays as it was', () => {
 
   test('every blob that is cut off anywhere either converts or is refused', async () => {
     const { db } = await openCopy(plain);
-    const [kind, config] = [db.prepare('SELECT kind FROM decks').pluck().get(), db.prepare('SELECT config FROM deck_config').pluck().get()] as Buffer[];
+    const kind = db.prepare('SELECT kind FROM decks').pluck().get() as Buffer;
+    const config = db.prepare('SELECT config FROM deck_config').pluck().get() as Buffer;
     let refused = 0;
-    for (let length = 0; length < config!.length; length++) {
+    for (let length = 0; length < config.length; length++) {
       db.exec('SAVEPOINT cut');
-      db.prepare('UPDATE deck_config SET config = ?').run(config!.subarray(0, length));
+      db.prepare('UPDATE deck_config SET config = ?').run(config.subarray(0, length));
       db.prepare('UPDATE decks SET kind = ?').run(kind);
       try {
         downgradeToSchema11(db, 18);
@@ -289,7 +294,7 @@ describe('a damaged collection is refused, and stays as it was', () => {
       }
       db.exec('ROLLBACK TO cut; RELEASE cut');
     }
-    assert.ok(refused > config!.length / 2);
+    assert.ok(refused > config.length / 2);
     db.close();
   });
 });
