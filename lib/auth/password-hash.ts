@@ -114,13 +114,15 @@ export interface PasswordHasherOptions {
   parallel?: number;
   /** Callers that may wait. Default 64; the next gets BUSY. */
   maxWaiting?: number;
+  /** Of new hashes. Default argon2id, or scrypt where Node.js was built without it. */
+  algorithm?: 'argon2id' | 'scrypt';
   /** Memory of argon2id. Default 19456, OWASP's first choice. */
   memoryKiB?: number;
   /** Passes of argon2id. Default 2. */
   passes?: number;
 }
 
-/** Hashes and checks passwords, a few at a time. New hashes are argon2id, or scrypt where Node.js lacks it. */
+/** Hashes and checks passwords, a few at a time. */
 export class PasswordHasher {
   /** How many hashes were computed. Right for one comparison of passwords: an unknown user must cost as much as a wrong password. */
   computations = 0;
@@ -134,7 +136,7 @@ export class PasswordHasher {
   constructor(options: PasswordHasherOptions = {}) {
     this.#parallel = options.parallel ?? 2;
     this.#maxWaiting = options.maxWaiting ?? 64;
-    this.#algorithm = hasArgon2() ? 'argon2id' : 'scrypt';
+    this.#algorithm = options.algorithm ?? (hasArgon2() ? 'argon2id' : 'scrypt');
     this.#params = this.#algorithm === 'argon2id'
       ? { m: options.memoryKiB ?? 19_456, t: options.passes ?? 2, p: 1 }
       : { ln: 15, r: 8, p: 3 };

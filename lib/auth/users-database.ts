@@ -166,6 +166,8 @@ class WriteThread {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     this.#worker = new Worker(new URL(`./users-thread.${extension}`, import.meta.url), {
       workerData,
+      // the process's own flags would be applied again, and `--input-type` (with `node -e`) refuses to load a file
+      execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MEGS },
     });
     this.#worker.on('message', (answer: ThreadAnswer) => this.#answered(answer));

@@ -40,6 +40,16 @@ test('hashes of the official server and of scrypt are checked too, and are outda
   }
 });
 
+test('where Node.js has no argon2, new hashes are scrypt with 32 MiB', async () => {
+  const hasher = new PasswordHasher({ algorithm: 'scrypt' });
+  const hash = await hasher.hash('secret');
+  assert.match(hash, /^\$scrypt\$ln=15,r=8,p=3\$/);
+  assert.equal(await hasher.verify('secret', hash), true);
+  assert.equal(await hasher.verify('secret\0', hash), false);
+  assert.equal(hasher.isOutdated(hash), false);
+  assert.equal(new PasswordHasher().isOutdated(hash), true);
+});
+
 test('no user costs one hash, like a wrong password', async () => {
   const hasher = new PasswordHasher(CHEAP);
   const stored = await hasher.hash('secret');

@@ -7,6 +7,7 @@ import { diskError } from '../../lib/auth/disk-error.ts';
 import { SqliteUserDirectory } from '../../lib/auth/user-directory.ts';
 import { UsersDatabase } from '../../lib/auth/users-database.ts';
 import { usersDatabasePath } from '../../lib/auth/users-schema.ts';
+import { run } from '../oracle/anki-python.ts';
 import { dataFolder, inOtherProcess } from './folder.ts';
 
 async function withDatabase<T>(base: string, body: (database: UsersDatabase) => Promise<T>, options = {}): Promise<T> {
@@ -186,6 +187,15 @@ test('a writing thread that dies is replaced by the next write', async () => {
     assert.equal((await database.write('ensureUser', 'ann', null, true)).login_name, 'ann');
     assert.equal(database.users().length, 1);
   });
+});
+
+test('it opens in a process that runs a script from its command line', async () => {
+  const module = new URL('../../lib/auth/users-database.ts', import.meta.url).href;
+  const script = `const { UsersDatabase } = await import(${JSON.stringify(module)});
+    const database = await UsersDatabase.open(${JSON.stringify(dataFolder())});
+    await database.write('ensureUser', 'ann', null, true);
+    console.log(database.users().length); // and ends by itself, though nothing was closed`;
+  assert.equal(await run(process.execPath, ['--input-type=module', '--eval', script]), '1\n');
 });
 
 test('after closing, writes are refused as closing and reads as unavailable, and closing again is nothing', async () => {
