@@ -1,0 +1,90 @@
+import { SyncError } from '../errors.ts';
+import { stringifyLossless, type Json } from '../schema/json.ts';
+import { uniqueName } from '../schema/names.ts';
+import type { IncomingNotetype, IncomingObject, UnchunkedChanges } from '../schema/schema11.ts';
+import { registerTags } from '../schema/tags.ts';
+import { unicaseKey } from '../schema/unicase.ts';
+import type { NamedObject, ObjectKind } from '../storage/storage.ts';
+import { notetypesOf, type RunningSync } from './running-sync.ts';
+
+/**
+ * `applyChanges`: notetypes, decks, presets, tags and config, all in one request.
+ * The answer holds what changed here since the client's last sync, gathered before anything of the client is applied.
+ * @returns the answer's JSON text; objects are passed on as they rest.
+ */
+export async function applyChanges(sync: RunningSync, incoming: UnchunkedChanges, nowSecs: number): Promise<string> {
+  const answer = await changesForClient(sync);
+  await mergeNotetypes(sync, incoming.notetypes, nowSecs);
+  await mergeNamed(sync, 'decks', incoming.decks, nowSecs);
+  await mergeDeckConfigs(sync, incoming.deckConfigs);
+  if (incoming.tags.length > 0) {
+    const names = registerTags(incoming.tags, await sync.store.allTags());
+    if (names.length > 0) await sync.store.addTags(names, sync.serverUsn);
+  }
+  if (incoming.creationSecs !== undefined) await sync.store.setCreationSecs(incoming.creationSecs);
+  if (incoming.config !== undefined) await sync.store.setConfig(stringifyLossless(incoming.config));
+  return answer;
+}
+
+async function changesForClient(sync: RunningSync): Promise<string> {
+  const { store, clientUsn } = sync;
+  const list = async (kind: ObjectKind): Promise<string> =>
+    `[${(await store.pendingObjects(kind, clientUsn)).map((object) => object.json).join(',')}]`;
+  const parts = [
+    `"models":${await list('notetypes')}`,
+    `"decks":[${await list('decks')},${await list('deckConfigs')}]`,
+    `"tags":${JSON.stringify(await store.pendingTags(clientUsn))}`,
+  ];
+  if (!sync.clientIsNewer) parts.push(`"conf":${await store.config()}`, `"crt":${await store.creationSecs()}`);
+  return `{${parts.join(',')}}`;
+}
+
+/** The incoming one wins when its mtime is equal or newer, whether or not ours is pending. */
+function wins(incoming: IncomingObject, ours: { mtimeSecs: number } | undefined): boolean {
+  return ours === undefined || ours.mtimeSecs <= incoming.mtimeSecs;
+}
+
+async function mergeNotetypes(sync: RunningSync, incoming: IncomingNotetype[], nowSecs: number): Promise<void> {
+  if (incoming.length === 0) return;
+  const shapes = await notetypesOf(sync);
+  for (const notetype of incoming) {
+    const ours = shapes.get(String(notetype.id));
+    if (ours === undefined || !wins(notetype, ours)) continue;
+    if (ours.fieldCount !== notetype.fieldCount || ours.templateCount !== notetype.templateCount) {
+      throw new SyncError('NOTETYPE_CHANGED', 'a notetype has another number of fields or card types: a full sync is needed');
+    }
+  }
+  await mergeNamed(sync, 'notetypes', incoming, nowSecs);
+  delete sync.notetypes;
+}
+
+/** Names stay unique: a newcomer whose name is taken, compared as Anki compares names, gets a `+` and counts as changed now. */
+async function mergeNamed(sync: RunningSync, kind: 'notetypes' | 'decks', incoming: IncomingObject[], nowSecs: number): Promise<void> {
+  if (incoming.length === 0) return;
+  const stamps = new Map((await sync.store.objectStamps(kind)).map((stamp) => [String(stamp.id), stamp]));
+  const taken = new Map([...stamps.values()].map((stamp) => [unicaseKey(stamp.name), stamp.id]));
+  const winners: NamedObject[] = [];
+  for (const object of incoming) {
+    const ours = stamps.get(String(object.id));
+    if (!wins(object, ours)) continue;
+    if (ours !== undefined) taken.delete(unicaseKey(ours.name));
+    const { name, changed } = uniqueName(object.name, object.id, taken);
+    const stored = changed
+      ? named({ ...object, name, mtimeSecs: nowSecs, usn: sync.serverUsn, object: { ...object.object, name, mod: nowSecs, usn: sync.serverUsn } })
+      : named(object);
+    taken.set(unicaseKey(name), object.id);
+    stamps.set(String(object.id), stored);
+    winners.push(stored);
+  }
+  await sync.store.putObjects(kind, winners);
+}
+
+async function mergeDeckConfigs(sync: RunningSync, incoming: IncomingObject[]): Promise<void> {
+  if (incoming.length === 0) return;
+  const stamps = new Map((await sync.store.objectStamps('deckConfigs')).map((stamp) => [String(stamp.id), stamp]));
+  await sync.store.putObjects('deckConfigs', incoming.filter((object) => wins(object, stamps.get(String(object.id)))).map(named));
+}
+
+function named(object: IncomingObject): NamedObject {
+  return { id: object.id, name: object.name, mtimeSecs: object.mtimeSecs, usn: object.usn, json: stringifyLossless(object.object as Json) };
+}

@@ -1,0 +1,101 @@
+import { SyncError } from '../errors.ts';
+import { stringifyLossless, type Json } from '../schema/json.ts';
+import { normalizeNoteTags, prepareNote } from '../schema/note-fields.ts';
+import { idOf, NOTE, type Chunk, type NoteEntry } from '../schema/schema11.ts';
+import { SchemaError } from '../schema/schema-error.ts';
+import type { Id, RowKind } from '../storage/storage.ts';
+import { notetypesOf, type RunningSync } from './running-sync.ts';
+
+/** Objects of revlog, notes and cards in one chunk, taken in turn. */
+export const CHUNK_SIZE = 250;
+
+const KINDS: readonly RowKind[] = ['revlog', 'cards', 'notes'];
+
+/**
+ * `chunk`: the next rows the client lacks. Ids are gathered at the first call; newest first, as the official server pops them.
+ * `done` is set when fewer than a full chunk came, so a last full chunk is followed by an empty one.
+ * @returns the answer's JSON text.
+ */
+export async function chunk(sync: RunningSync): Promise<string> {
+  if (sync.chunkIds === undefined) {
+    const { store, clientUsn } = sync;
+    sync.chunkIds = {
+      revlog: await store.pendingIds('revlog', clientUsn),
+      cards: await store.pendingIds('cards', clientUsn),
+      notes: await store.pendingIds('notes', clientUsn),
+    };
+  }
+  const taken: Record<RowKind, Id[]> = { revlog: [], cards: [], notes: [] };
+  let left = CHUNK_SIZE;
+  for (let before = 0; left > 0 && left !== before; ) {
+    before = left;
+    for (const kind of ['revlog', 'notes', 'cards'] as const) {
+      const id = sync.chunkIds[kind].pop();
+      if (id === undefined) continue;
+      taken[kind].push(id);
+      left -= 1;
+    }
+  }
+  const parts = [`"done":${left > 0}`];
+  for (const kind of KINDS) {
+    if (taken[kind].length > 0) parts.push(`"${kind}":${await sync.store.rows(kind, taken[kind])}`);
+  }
+  return `{${parts.join(',')}}`;
+}
+
+/** `applyChunk`: rows of the client. What is newer here and pending stays (see `mergeRows`). */
+export async function applyChunk(sync: RunningSync, incoming: Chunk): Promise<void> {
+  const { store, clientUsn } = sync;
+  if (incoming.revlog.length > 0) await store.mergeRows('revlog', stringifyLossless(incoming.revlog as Json), clientUsn);
+  if (incoming.cards.length > 0) await store.mergeRows('cards', stringifyLossless(incoming.cards as Json), clientUsn);
+  if (incoming.notes.length > 0) {
+    const notes = await preparedNotes(sync, incoming.notes);
+    if (notes.length > 0) await store.mergeRows('notes', stringifyLossless(notes as Json), clientUsn);
+  }
+}
+
+/**
+ * Notes come with empty `sfld` and `csum`: both are computed from the fields, as every client does for itself.
+ * A note that does not fit its notetype fails the step, so that the client checks its database; unless ours would win anyway.
+ */
+async function preparedNotes(sync: RunningSync, notes: NoteEntry[]): Promise<NoteEntry[]> {
+  const notetypes = await notetypesOf(sync);
+  const prepared: NoteEntry[] = [];
+  const unfit: NoteEntry[] = [];
+  for (const note of notes) {
+    const notetype = notetypes.get(String(idOf(note[NOTE.mid])));
+    const ready = notetype && preparedNote(note, notetype.sortField, notetype.fieldCount);
+    if (ready) prepared.push(ready);
+    else unfit.push(note);
+  }
+  if (unfit.length > 0) await refuseUnlessOursWins(sync, unfit);
+  return prepared;
+}
+
+function preparedNote(note: NoteEntry, sortField: number, fieldCount: number): NoteEntry | undefined {
+  try {
+    const { fields, sfld, csum } = prepareNote(note[NOTE.flds], sortField, fieldCount);
+    const row = [...note] as NoteEntry;
+    row[NOTE.tags] = normalizeNoteTags(note[NOTE.tags]);
+    row[NOTE.flds] = fields;
+    row[NOTE.sfld] = sfld;
+    row[NOTE.csum] = csum;
+    row[NOTE.flags] = 0;
+    row[NOTE.data] = '';
+    return row;
+  } catch (error) {
+    if (error instanceof SchemaError) return undefined;
+    throw error;
+  }
+}
+
+async function refuseUnlessOursWins(sync: RunningSync, notes: NoteEntry[]): Promise<void> {
+  const stamps = new Map((await sync.store.noteStamps(notes.map((note) => idOf(note[NOTE.id])))).map((stamp) => [String(stamp.id), stamp]));
+  for (const note of notes) {
+    const ours = stamps.get(String(idOf(note[NOTE.id])));
+    const pending = ours !== undefined && (sync.clientUsn === -1 ? ours.usn === -1 : ours.usn >= sync.clientUsn);
+    if (!pending || ours.mtimeSecs < Number(idOf(note[NOTE.mod]))) {
+      throw new SyncError('STEP_FAILED', 'a note does not fit its notetype, or its notetype is missing');
+    }
+  }
+}

@@ -1,0 +1,7 @@
+import type { Graves } from '../storage/storage.ts';
+import type { RunningSync } from './running-sync.ts';
+
+/** `applyGraves`: what the client deleted. Objects go, and their graves stay for the other devices. */
+export async function applyGraves(sync: RunningSync, graves: Graves): Promise<void> {
+  await sync.store.applyGraves(graves, sync.serverUsn);
+}

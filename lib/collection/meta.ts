@@ -1,0 +1,49 @@
+import { SyncError } from '../errors.ts';
+import type { CollectionMeta } from '../storage/storage.ts';
+
+const MIN_VERSION = 8;
+const MAX_VERSION = 11;
+const V2_SCHEDULER_VERSION = 9;
+const V2_TIMEZONE_VERSION = 10;
+
+/** The answer to `meta`, in the keys of the wire. `ts` in seconds, `mod` and `scm` in milliseconds. */
+export interface SyncMeta {
+  mod: number;
+  scm: number;
+  usn: number;
+  ts: number;
+  msg: string;
+  cont: boolean;
+  /** AnkiWeb's; always 0 here. */
+  hostNum: 0;
+  empty: boolean;
+  /** Required by clients from 23.10 on. */
+  media_usn: number;
+}
+
+/**
+ * @param syncVersion `v` of the body, which may be lower than that of the envelope.
+ * @throws SyncError CLIENT_TOO_OLD for versions we do not speak: old clients know the words of a 501.
+ */
+export function metaAnswer(collection: CollectionMeta, mediaUsn: number, syncVersion: number, nowMillis: number): SyncMeta {
+  if (syncVersion < MIN_VERSION || syncVersion > MAX_VERSION) {
+    throw new SyncError('CLIENT_TOO_OLD', 'unsupported sync version', { detail: `sync version ${syncVersion}` });
+  }
+  let msg = '';
+  if (collection.v2Scheduler && syncVersion < V2_SCHEDULER_VERSION) {
+    msg = 'Your client does not support the v2 scheduler';
+  } else if (collection.v2Timezone && syncVersion < V2_TIMEZONE_VERSION) {
+    msg = 'Your client does not support the new timezone handling.';
+  }
+  return {
+    mod: collection.modifiedMillis,
+    scm: collection.schemaModifiedMillis,
+    usn: collection.usn,
+    ts: Math.floor(nowMillis / 1000),
+    msg,
+    cont: msg === '',
+    hostNum: 0,
+    empty: collection.empty,
+    media_usn: mediaUsn,
+  };
+}

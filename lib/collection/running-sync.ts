@@ -1,0 +1,23 @@
+import type { CollectionSession, Id, NotetypeShape, RowKind } from '../storage/storage.ts';
+
+/** What the server remembers between `start` and `finish` (rslib's ServerSyncState). */
+export interface RunningSync {
+  /** Sent with every request of this sync; a request with another one belongs to another device. */
+  readonly sessionKey: string;
+  readonly store: CollectionSession;
+  /** The usn of this sync: what comes in is stored under it. */
+  readonly serverUsn: number;
+  /** The usn as of the client's last sync: what we hold from there on is news to it. */
+  readonly clientUsn: number;
+  /** Whether the client's collection has the newer `mod`: the newer side sends its config. */
+  readonly clientIsNewer: boolean;
+  /** Set by the first `chunk`; taken from the end. */
+  chunkIds?: Record<RowKind, Id[]>;
+  /** By id; dropped when notetypes change. */
+  notetypes?: Map<string, NotetypeShape>;
+}
+
+export async function notetypesOf(sync: RunningSync): Promise<Map<string, NotetypeShape>> {
+  sync.notetypes ??= new Map((await sync.store.notetypeShapes()).map((shape) => [String(shape.id), shape]));
+  return sync.notetypes;
+}

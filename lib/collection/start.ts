@@ -1,0 +1,42 @@
+import { needsUnbury, schedulerDay } from '../schema/scheduler-day.ts';
+import { parseLossless, stringifyLossless, type Json } from '../schema/json.ts';
+import type { CollectionSession, Graves } from '../storage/storage.ts';
+import type { RunningSync } from './running-sync.ts';
+
+export interface StartRequest {
+  clientUsn: number;
+  clientIsNewer: boolean;
+  /** Old clients and AnkiDroid's old path send their graves here instead of through `applyGraves`. */
+  graves: Graves | null;
+}
+
+/**
+ * `start`: begins the one transaction of a sync and answers what was deleted here since the client's last sync.
+ * As the official server, cards buried on an earlier day come back first, so that both sides agree on queues.
+ */
+export async function start(
+  store: CollectionSession,
+  sessionKey: string,
+  request: StartRequest,
+  nowMillis: number,
+): Promise<{ sync: RunningSync; graves: Graves }> {
+  const sync: RunningSync = {
+    sessionKey,
+    store,
+    serverUsn: store.usn,
+    clientUsn: request.clientUsn,
+    clientIsNewer: request.clientIsNewer,
+  };
+  await unburyIfDayRolledOver(store, nowMillis);
+  const graves = await store.pendingGraves(sync.clientUsn);
+  if (request.graves !== null) await store.applyGraves(request.graves, sync.serverUsn);
+  return { sync, graves };
+}
+
+async function unburyIfDayRolledOver(store: CollectionSession, nowMillis: number): Promise<void> {
+  const config = parseLossless(await store.config()) as { [key: string]: Json };
+  const today = schedulerDay({ creationSecs: await store.creationSecs(), nowSecs: Math.floor(nowMillis / 1000), config });
+  if (!needsUnbury(config['lastUnburied'], today)) return;
+  await store.unburyCards();
+  await store.setConfig(stringifyLossless({ ...config, lastUnburied: today }));
+}

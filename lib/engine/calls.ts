@@ -1,0 +1,56 @@
+import type { UserPlace } from '../storage/storage.ts';
+
+/** Everything the main side may ask of the room that holds a user's data. One call per user at a time. */
+export type Call =
+  | { step: JsonStep; user: UserPlace; sessionKey: string; body: Uint8Array; hostKey?: string }
+  | { step: 'abort' | 'expire' | 'release' | 'download' | 'stagingFolder' | 'mediaStagingFolder'; user: UserPlace }
+  /** Body checked and converted in the lane of its own; the file is consumed. */
+  | { step: 'upload'; user: UserPlace; path: string }
+  | { step: 'uploadChanges'; user: UserPlace; path: string };
+
+/** Steps whose body is JSON. */
+export type JsonStep =
+  | 'meta'
+  | 'start'
+  | 'applyGraves'
+  | 'applyChanges'
+  | 'chunk'
+  | 'applyChunk'
+  | 'sanityCheck2'
+  | 'finish'
+  | 'begin'
+  | 'mediaChanges'
+  | 'downloadFiles'
+  | 'mediaSanity';
+
+/** Bytes of an answer, or a local file the receiver sends and deletes. */
+export type Answer = { kind: 'bytes'; data: Uint8Array } | { kind: 'file'; path: string; bytes: number };
+
+/** An answer, and whether a sync is running for the user now: the main side watches the idle time. */
+export interface Outcome {
+  answer: Answer;
+  syncing: boolean;
+}
+
+/** Work that belongs to no user's queue: checks and conversions of files that wait in the staging folder. */
+export type LaneCall = { task: 'prepareUpload'; path: string };
+
+/** How a store is given: an object that runs on the main side, or a module that each worker thread imports. */
+export type StoreChoice<T> = T | StoreModule;
+
+export interface StoreModule {
+  /** Specifier or URL for `import()`; its default export makes the store from the options. */
+  module: string;
+  /** Must survive a structured clone. */
+  options: unknown;
+}
+
+export function isStoreModule(choice: unknown): choice is StoreModule {
+  return typeof (choice as StoreModule | null)?.module === 'string';
+}
+
+export interface StoreChoices<Collections, Media, Files> {
+  collections: StoreChoice<Collections>;
+  media: StoreChoice<Media>;
+  mediaFiles: StoreChoice<Files>;
+}

@@ -1,0 +1,37 @@
+import { SyncError, type ErrorCode } from '../errors.ts';
+import type { Answer } from './calls.ts';
+
+export interface ToThread<C> {
+  id: number;
+  call: C | 'close';
+}
+
+export type FromThread = { id: number; value: unknown } | { id: number; error: PackedError };
+
+/** An error as it crosses between threads: structured clone would lose its class. */
+export interface PackedError {
+  code: ErrorCode;
+  message: string;
+  detail: string | undefined;
+  retryAfterSecs: number;
+  stack: string | undefined;
+}
+
+export function packError(error: SyncError): PackedError {
+  const cause = error.cause instanceof Error ? error.cause.stack : undefined;
+  return { code: error.code, message: error.message, detail: error.detail, retryAfterSecs: error.retryAfterSecs, stack: cause ?? error.stack };
+}
+
+export function unpackError(packed: PackedError): SyncError {
+  const { code, message, stack, ...options } = packed;
+  const error = new SyncError(code, message, { retryAfterSecs: options.retryAfterSecs, ...(options.detail === undefined ? {} : { detail: options.detail }) });
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
+
+/** The answer's memory, if it is its own and may move instead of being copied. */
+export function transferable(answer: Answer): ArrayBuffer[] {
+  if (answer.kind !== 'bytes') return [];
+  const { buffer, byteLength } = answer.data;
+  return buffer instanceof ArrayBuffer && byteLength === buffer.byteLength && !Buffer.isBuffer(answer.data) ? [buffer] : [];
+}

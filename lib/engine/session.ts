@@ -1,0 +1,211 @@
+import { SyncError } from '../errors.ts';
+import { applyChanges } from '../collection/changes.ts';
+import { applyChunk, chunk } from '../collection/chunks.ts';
+import { finish } from '../collection/finish.ts';
+import { applyGraves } from '../collection/graves.ts';
+import { metaAnswer } from '../collection/meta.ts';
+import type { RunningSync } from '../collection/running-sync.ts';
+import { sanityCheck } from '../collection/sanity-check.ts';
+import { start } from '../collection/start.ts';
+import { begin } from '../media/begin.ts';
+import { mediaChanges } from '../media/changes.ts';
+import { downloadFiles } from '../media/download.ts';
+import { mediaSanity } from '../media/sanity-check.ts';
+import { uploadChanges } from '../media/upload.ts';
+import { parseLossless, type Json } from '../schema/json.ts';
+import {
+  parseBeginRequest,
+  parseChunkRequest,
+  parseDownloadFilesRequest,
+  parseEmptyRequest,
+  parseGravesRequest,
+  parseMediaChangesRequest,
+  parseMediaSanityRequest,
+  parseMetaRequest,
+  parseSanityRequest,
+  parseStartRequest,
+  parseUnchunkedChangesRequest,
+} from '../schema/schema11.ts';
+import { SchemaError } from '../schema/schema-error.ts';
+import type { CollectionStore, MediaFiles, MediaStore, UserPlace } from '../storage/storage.ts';
+import type { Answer, Call, JsonStep, Outcome } from './calls.ts';
+import { asSyncError } from './step-error.ts';
+
+export interface Stores {
+  collections: CollectionStore;
+  media: MediaStore;
+  mediaFiles: MediaFiles;
+}
+
+/**
+ * The only memory between requests: at most one running sync per user. Lends the open store and the sync's state to a
+ * step, and decides what happens to them afterwards. Runs in a worker thread, or on the main side for stores given as objects.
+ */
+export class Sessions {
+  #stores: Stores;
+  #running = new Map<string, RunningSync>();
+
+  constructor(stores: Stores) {
+    this.#stores = stores;
+  }
+
+  async run(call: Call): Promise<Outcome> {
+    try {
+      const answer = await this.#answer(call);
+      return { answer, syncing: this.#running.has(call.user.userId) };
+    } catch (error) {
+      throw asSyncError(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const userId of [...this.#running.keys()]) await this.#abort(userId);
+    await Promise.all([this.#stores.collections.close(), this.#stores.media.close(), this.#stores.mediaFiles.close()]);
+  }
+
+  async #answer(call: Call): Promise<Answer> {
+    const { collections, media, mediaFiles } = this.#stores;
+    const { user } = call;
+    switch (call.step) {
+      case 'abort':
+      case 'expire':
+        await this.#abort(user.userId);
+        return text('null');
+      case 'release':
+        await this.#abort(user.userId);
+        await Promise.all([collections.release(user), media.release(user), mediaFiles.release(user)]);
+        return text('null');
+      case 'stagingFolder':
+        return text(await collections.stagingFolder(user));
+      case 'mediaStagingFolder':
+        return text(await mediaFiles.stagingFolder(user));
+      case 'upload':
+        await this.#abort(user.userId);
+        await collections.importFile(user, call.path);
+        return text('OK');
+      case 'download': {
+        await this.#abort(user.userId);
+        return { kind: 'file', ...(await collections.exportFile(user)) };
+      }
+      case 'uploadChanges':
+        return media200(await uploadChanges({ store: media, files: mediaFiles, user }, call.path));
+      default:
+        return this.#jsonStep(call.step, user, call.sessionKey, jsonOf(call.body), call.hostKey ?? '');
+    }
+  }
+
+  async #jsonStep(step: JsonStep, user: UserPlace, sessionKey: string, body: Json, hostKey: string): Promise<Answer> {
+    const { collections, media, mediaFiles } = this.#stores;
+    switch (step) {
+      case 'meta': {
+        const { syncVersion } = parseMetaRequest(body);
+        await this.#abort(user.userId);
+        const { lastUsn } = await media.totals(user);
+        return json(metaAnswer(await collections.meta(user), lastUsn, syncVersion, Date.now()) as unknown as Json);
+      }
+      case 'start':
+        return this.#start(user, sessionKey, body);
+      case 'applyGraves': {
+        const request = parseGravesRequest(body);
+        return this.#inSync(user, sessionKey, async (sync) => (await applyGraves(sync, request), text('null')));
+      }
+      case 'applyChanges': {
+        const request = parseUnchunkedChangesRequest(body);
+        return this.#inSync(user, sessionKey, async (sync) => text(await applyChanges(sync, request, Math.floor(Date.now() / 1000))));
+      }
+      case 'chunk':
+        parseEmptyRequest(body);
+        return this.#inSync(user, sessionKey, async (sync) => text(await chunk(sync)));
+      case 'applyChunk': {
+        const request = parseChunkRequest(body);
+        return this.#inSync(user, sessionKey, async (sync) => (await applyChunk(sync, request), text('null')));
+      }
+      case 'sanityCheck2': {
+        const counts = parseSanityRequest(body);
+        return this.#inSync(user, sessionKey, async (sync) => {
+          const answer = await sanityCheck(sync, counts);
+          if (answer.status === 'bad') await this.#abort(user.userId);
+          return json(answer as unknown as Json);
+        });
+      }
+      case 'finish':
+        parseEmptyRequest(body);
+        return this.#inSync(user, sessionKey, async (sync) => {
+          const modifiedMillis = await finish(sync, Date.now());
+          this.#running.delete(user.userId);
+          return json(modifiedMillis);
+        });
+      case 'begin':
+        return media200(await begin(media, user, parseBeginRequest(body).clientVersion, hostKey));
+      case 'mediaChanges':
+        return media200(await mediaChanges(media, user, parseMediaChangesRequest(body).lastUsn));
+      case 'downloadFiles':
+        return downloadFiles({ store: media, files: mediaFiles, user }, parseDownloadFilesRequest(body).files);
+      case 'mediaSanity':
+        return media200(await mediaSanity(media, user, parseMediaSanityRequest(body).local));
+    }
+  }
+
+  /** A new start takes over from whatever was running. */
+  async #start(user: UserPlace, sessionKey: string, body: Json): Promise<Answer> {
+    const request = parseStartRequest(body);
+    await this.#abort(user.userId);
+    const store = await this.#stores.collections.begin(user, sessionKey);
+    try {
+      const { sync, graves } = await start(store, sessionKey, request, Date.now());
+      this.#running.set(user.userId, sync);
+      const list = (ids: (number | bigint)[]): string => `[${ids.join(',')}]`;
+      return text(`{"cards":${list(graves.cards)},"decks":${list(graves.decks)},"notes":${list(graves.notes)}}`);
+    } catch (error) {
+      await store.rollback();
+      throw error;
+    }
+  }
+
+  /**
+   * Lends the running sync to a step. Whatever a step throws rolls the sync back, so that its next step gets a conflict:
+   * most failures are objects that refer to missing ones, and the client must check its database before it goes on.
+   */
+  async #inSync(user: UserPlace, sessionKey: string, step: (sync: RunningSync) => Promise<Answer>): Promise<Answer> {
+    const sync = this.#running.get(user.userId);
+    if (sync === undefined) throw new SyncError('SYNC_NOT_ACTIVE', 'no sync is running');
+    if (sync.sessionKey !== sessionKey) throw new SyncError('SYNC_TAKEN_OVER', 'another device has started a sync');
+    try {
+      return await step(sync);
+    } catch (error) {
+      await this.#abort(user.userId);
+      throw error instanceof SchemaError ? new SyncError('STEP_FAILED', error.message) : error;
+    }
+  }
+
+  async #abort(userId: string): Promise<void> {
+    const sync = this.#running.get(userId);
+    if (sync === undefined) return;
+    this.#running.delete(userId);
+    await sync.store.rollback();
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const encoder = new TextEncoder();
+
+function jsonOf(body: Uint8Array): Json {
+  try {
+    return parseLossless(utf8.decode(body));
+  } catch (error) {
+    throw new SyncError('BODY_NOT_JSON', 'the body is not JSON', { cause: error });
+  }
+}
+
+function text(value: string): Answer {
+  return { kind: 'bytes', data: encoder.encode(value) };
+}
+
+function json(value: Json): Answer {
+  return text(JSON.stringify(value));
+}
+
+/** Media answers are wrapped, and old clients expect `err` even when it is empty. */
+function media200(data: unknown): Answer {
+  return text(JSON.stringify({ data, err: '' }));
+}

@@ -1,0 +1,16 @@
+/** The front door: everything public, and nothing else is. */
+import './node-version.ts';
+
+export { createSyncServer, type SyncServer } from './server.ts';
+export type { LogEntry, SyncServerOptions } from './options.ts';
+export type { HttpRequest, HttpResponse } from './http.ts';
+export { ERROR_STATUS, SyncError, type ErrorCode } from './errors.ts';
+export type { AuthenticatedUser, Authenticator, Credentials, User } from './auth/authenticator.ts';
+export { authenticatorFrom, type AuthenticateFunction } from './auth/authenticator-from.ts';
+export { readSyncUsers, type EnvUser } from './auth/env-users.ts';
+export type { Device, HostKeys, IssuedKey } from './auth/host-keys.ts';
+export { SqliteHostKeys } from './auth/sqlite-host-keys.ts';
+export { SqliteUsers } from './auth/sqlite-users.ts';
+export { UsersDatabase } from './auth/users-database.ts';
+export type { StoreChoice, StoreModule } from './engine/calls.ts';
+export type * from './storage/storage.ts';

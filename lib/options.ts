@@ -1,0 +1,164 @@
+import { resolve } from 'node:path';
+import type { AuthenticateFunction } from './auth/authenticator-from.ts';
+import type { Authenticator } from './auth/authenticator.ts';
+import type { EnvUser } from './auth/env-users.ts';
+import type { HostKeys } from './auth/host-keys.ts';
+import type { StoreChoice } from './engine/calls.ts';
+import { DEFAULT_BODY_LIMITS, type BodyLimits } from './protocol/body.ts';
+import type { SnapshotLimits } from './storage/sqlite/snapshots.ts';
+import type { CollectionStore, MediaFiles, MediaStore } from './storage/storage.ts';
+
+/** One line per request, and one per event. Holds no secret: no password, no host key, no header. */
+export interface LogEntry {
+  level: 'info' | 'warn' | 'error';
+  /** HTTP method and the protocol's method, for instance `applyChunk`; the path where it is no method of the protocol. */
+  request: string;
+  status: number;
+  /** Milliseconds until the answer was ready; a download is still being sent then. */
+  ms: number;
+  /** Login name. */
+  user?: string;
+  /** As the client describes itself. */
+  client?: string;
+  /** Sync version. */
+  version?: number;
+  address?: string;
+  /** Of the error table. */
+  code?: string;
+  /** What happened, or which setting is probably wrong. */
+  detail?: string;
+}
+
+export interface SyncServerOptions {
+  /** The data folder: one folder per user, and `.anki-sync` for the server's own. Default `./data`. */
+  base?: string;
+  /** Who may sign in: an object or a function. Default: the users in the data folder (`anki-sync user add`). */
+  authenticator?: Authenticator | AuthenticateFunction;
+  /** Where host keys are kept. Default: in the data folder. */
+  hostKeys?: HostKeys;
+  /** Users as `readSyncUsers` finds them in the official server's environment. Given and not empty, they alone may sign in. */
+  environmentUsers?: readonly EnvUser[];
+  /** Whether host keys that the official server gave to the users of the environment still hold. Default true. */
+  officialHostKeys?: boolean;
+  /** Whether `Bob` and `bob` are two users. Fixed at first start; default: not, unless folders of both are there already. */
+  caseSensitive?: boolean;
+  /** A collection upload on the wire, bytes. Default 2 GiB. */
+  maxPackedBytes?: number;
+  /** A collection upload unpacked, bytes. Default 4 GiB less 64 MiB. */
+  maxUnpackedBytes?: number;
+  /** Worker threads for collections and media. Default: the cores, at most 4. */
+  threads?: number;
+  /** JavaScript heap of each worker thread, MiB. Default 256. */
+  threadHeapMib?: number;
+  /** Collections held open at once. Default 200. */
+  maxOpenCollections?: number;
+  /** An unused collection is closed after this many milliseconds. Default 60000. */
+  closeIdleMillis?: number;
+  /** A sync without a request for this many milliseconds is rolled back. Default 300000. */
+  syncIdleMillis?: number;
+  /** Requests of one user that may wait for one another; one more is answered 503. Default 16. */
+  maxWaitingPerUser?: number;
+  /** SQLite page cache of each open collection, KiB. Default 4096. */
+  collectionCacheKib?: number;
+  /** What a full upload replaced stays in `<user>/.snapshots`. Default 5 files and 2 GiB per user. */
+  snapshots?: Partial<SnapshotLimits>;
+  /** Collections elsewhere than in SQLite files. */
+  collections?: StoreChoice<CollectionStore>;
+  /** Media indexes elsewhere than in SQLite files. */
+  media?: StoreChoice<MediaStore>;
+  /** Media files elsewhere than in folders. */
+  mediaFiles?: StoreChoice<MediaFiles>;
+  /** The page at `GET <mount>/`. Default true. */
+  landingPage?: boolean;
+  /** The address that the page shows, where the server cannot know it: `https://example.org/anki/`. */
+  publicUrl?: string;
+  /** zstd threads for downloads above 8 MiB. Default 1. */
+  downloadThreads?: number;
+  /** Called for each request and event. Default: nothing is logged. */
+  log?: (entry: LogEntry) => void;
+}
+
+/** Options with their defaults in place. */
+export type CheckedOptions = Omit<SyncServerOptions, 'base' | 'landingPage' | 'log'> & {
+  base: string;
+  landingPage: boolean;
+  log: (entry: LogEntry) => void;
+  limits: BodyLimits;
+};
+
+type Check = (value: unknown) => boolean;
+const whole = (least: number): Check => (value) => Number.isSafeInteger(value) && (value as number) >= least;
+const text: Check = (value) => typeof value === 'string' && value !== '';
+const flag: Check = (value) => typeof value === 'boolean';
+const object: Check = (value) => typeof value === 'object' && value !== null;
+const callable: Check = (value) => typeof value === 'function';
+
+const CHECKS: Record<keyof SyncServerOptions, readonly [Check, string]> = {
+  base: [text, 'a folder'],
+  authenticator: [(value) => callable(value) || callable((value as Authenticator | null)?.authenticate), 'a function or an object with authenticate()'],
+  hostKeys: [(value) => callable((value as HostKeys | null)?.resolve) && callable((value as HostKeys).issue), 'an object with issue() and resolve()'],
+  environmentUsers: [(value) => Array.isArray(value), 'what readSyncUsers answers as users'],
+  officialHostKeys: [flag, 'true or false'],
+  caseSensitive: [flag, 'true or false'],
+  maxPackedBytes: [whole(1), 'a whole number of bytes'],
+  maxUnpackedBytes: [whole(1), 'a whole number of bytes'],
+  threads: [whole(1), 'a whole number from 1'],
+  threadHeapMib: [whole(32), 'a whole number from 32'],
+  maxOpenCollections: [whole(1), 'a whole number from 1'],
+  closeIdleMillis: [whole(1), 'a whole number of milliseconds'],
+  syncIdleMillis: [whole(1), 'a whole number of milliseconds'],
+  maxWaitingPerUser: [whole(1), 'a whole number from 1'],
+  collectionCacheKib: [whole(64), 'a whole number from 64'],
+  snapshots: [object, 'an object with maxCount and maxBytes'],
+  collections: [object, 'a store, or { module, options }'],
+  media: [object, 'a store, or { module, options }'],
+  mediaFiles: [object, 'a store, or { module, options }'],
+  landingPage: [flag, 'true or false'],
+  publicUrl: [(value) => typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value), 'an http:// or https:// URL'],
+  downloadThreads: [whole(0), 'a whole number'],
+  log: [callable, 'a function'],
+};
+
+/** @throws TypeError that names the option, and for an unknown one the likely misspelling. */
+export function checkOptions(options: SyncServerOptions): CheckedOptions {
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(CHECKS, name)) {
+      const near = nearest(name, Object.keys(CHECKS));
+      throw new TypeError(`unknown option "${name}"${near === undefined ? '' : `; did you mean "${near}"?`}`);
+    }
+    const [check, wanted] = CHECKS[name as keyof SyncServerOptions];
+    if (value !== undefined && !check(value)) throw new TypeError(`option "${name}" must be ${wanted}`);
+  }
+  const { base, landingPage, log, ...others } = options;
+  return {
+    ...others,
+    base: resolve(base ?? './data'),
+    landingPage: landingPage ?? true,
+    log: log ?? (() => {}),
+    limits: {
+      ...DEFAULT_BODY_LIMITS,
+      maxPackedBytes: options.maxPackedBytes ?? DEFAULT_BODY_LIMITS.maxPackedBytes,
+      maxUnpackedBytes: options.maxUnpackedBytes ?? DEFAULT_BODY_LIMITS.maxUnpackedBytes,
+    },
+  };
+}
+
+/** The known word that a mistyped one most resembles, if any does. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const scored = known.map((candidate) => ({ candidate, steps: editSteps(word.toLowerCase(), candidate.toLowerCase()) }));
+  const best = scored.sort((a, b) => a.steps - b.steps)[0];
+  return best !== undefined && best.steps <= Math.max(2, Math.floor(word.length / 3)) ? best.candidate : undefined;
+}
+
+/** Levenshtein distance. */
+function editSteps(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}

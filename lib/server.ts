@@ -1,0 +1,348 @@
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { authenticatorFrom } from './auth/authenticator-from.ts';
+import type { Authenticator, User } from './auth/authenticator.ts';
+import { openBuiltInAuth, type BuiltInAuth } from './auth/built-in.ts';
+import type { HostKeys } from './auth/host-keys.ts';
+import type { Answer, JsonStep } from './engine/calls.ts';
+import { Engine } from './engine/pool.ts';
+import { SyncError } from './errors.ts';
+import { headerOf, type HttpRequest, type HttpResponse } from './http.ts';
+import { landingPage, landingPageHeaders } from './landing.ts';
+import { checkOptions, type CheckedOptions, type LogEntry, type SyncServerOptions } from './options.ts';
+import { readEmptyBody, readJsonBody, receiveBody } from './protocol/body.ts';
+import { ClientGone } from './protocol/client-gone.ts';
+import type { MediaMethod, SyncMethod } from './protocol/methods.ts';
+import { openSyncRequest, requireHostKey, requireSessionKey, type SyncRequest } from './protocol/request.ts';
+import { errorResponse, fileResponse, packedResponse } from './protocol/response.ts';
+import { routeOf } from './protocol/route.ts';
+import { parseHostKeyRequest } from './schema/schema11.ts';
+import { parseLossless } from './schema/json.ts';
+import { SchemaError } from './schema/schema-error.ts';
+import { lockDataFolder, type DataFolderLock } from './storage/files/data-folder-lock.ts';
+import { clearStaging } from './storage/files/staging.ts';
+
+/** The words of the official server; clients show them as they are. */
+const CORRUPT = 'Your upload was corrupt. Please use Check Database, or restore from backup.';
+const TOO_LARGE = 'collection exceeds size limit';
+const TOO_NEW = 'This collection was made by a newer Anki than this server knows. Please ask the administrator to update the server.';
+
+/** zstd threads are worth their memory from here on. */
+const LARGE_DOWNLOAD_BYTES = 8 * 1024 * 1024;
+
+/** An Anki sync server as a value: requests in, responses out. Adapters bring it to the web. */
+export interface SyncServer {
+  /** Answers any request; never rejects. */
+  handle(request: HttpRequest): Promise<HttpResponse>;
+  /** Resolves when the data folder is locked and open; rejects when it cannot be. */
+  readonly ready: Promise<void>;
+  /** Lets running requests end, rolls back unfinished syncs, closes and unlocks everything. */
+  close(): Promise<void>;
+}
+
+/** @throws TypeError for a wrong option. What is wrong with the data folder rejects `ready`. */
+export function createSyncServer(options: SyncServerOptions = {}): SyncServer {
+  return new Hall(checkOptions(options));
+}
+
+/** What opens with the data folder. */
+interface Rooms {
+  lock: DataFolderLock;
+  auth: BuiltInAuth;
+  authenticator: Authenticator;
+  hostKeys: HostKeys;
+  engine: Engine;
+}
+
+type Step = (rooms: Rooms, request: SyncRequest, user: User) => Promise<HttpResponse>;
+
+/** The way of one request: route → envelope → host key → body → the user's room → answer; one log line, one catch. */
+class Hall implements SyncServer {
+  readonly ready: Promise<void>;
+  #options: CheckedOptions;
+  #rooms: Rooms | undefined;
+  #active = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  constructor(options: CheckedOptions) {
+    this.#options = options;
+    this.ready = this.#open().then((rooms) => {
+      this.#rooms = rooms;
+    });
+    // told by each request, and to whoever awaits `ready`
+    this.ready.catch(() => {});
+  }
+
+  handle(http: HttpRequest): Promise<HttpResponse> {
+    const answering = this.#handle(http);
+    this.#active.add(answering);
+    return answering.finally(() => this.#active.delete(answering));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #open(): Promise<Rooms> {
+    const { base } = this.#options;
+    const lock = await lockDataFolder(base);
+    try {
+      clearStaging(base);
+      const { caseSensitive, environmentUsers, officialHostKeys } = this.#options;
+      const auth = await openBuiltInAuth(
+        base,
+        given({ caseSensitive, environment: environmentUsers, officialKeys: officialHostKeys }),
+      );
+      const authenticator = this.#options.authenticator ?? auth.authenticator;
+      return {
+        lock,
+        auth,
+        authenticator: typeof authenticator === 'function' ? authenticatorFrom(authenticator) : authenticator,
+        hostKeys: this.#options.hostKeys ?? auth.hostKeys,
+        engine: engineOf(this.#options),
+      };
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  async #close(): Promise<void> {
+    await this.ready.catch(() => {});
+    await Promise.allSettled(this.#active);
+    const rooms = this.#rooms;
+    if (rooms === undefined) return;
+    await rooms.engine.close();
+    await this.#options.hostKeys?.close?.();
+    if (rooms.authenticator !== rooms.auth.authenticator) await rooms.authenticator.close?.();
+    await rooms.auth.close();
+    await rooms.lock.release();
+  }
+
+  async #handle(http: HttpRequest): Promise<HttpResponse> {
+    const startedMillis = performance.now();
+    const entry: LogEntry = { level: 'info', request: `${http.method} ${http.url.split('?', 1)[0]}`, status: 0, ms: 0 };
+    if (http.clientAddress !== undefined) entry.address = http.clientAddress;
+    let response: HttpResponse;
+    try {
+      response = await this.#respond(http, entry);
+    } catch (error) {
+      response = errorResponse(error);
+      describe(error, entry);
+    }
+    entry.status = response.status;
+    entry.ms = Math.round((performance.now() - startedMillis) * 10) / 10;
+    this.#options.log(entry);
+    return response;
+  }
+
+  async #respond(http: HttpRequest, entry: LogEntry): Promise<HttpResponse> {
+    if (this.#closing !== undefined) throw new SyncError('CLOSING', 'the server is closing');
+    const route = routeOf(http.method, http.url);
+    if (route.kind === 'landing') return this.#landing(http);
+    if (this.#rooms === undefined) await this.ready;
+    const rooms = this.#rooms!;
+    if (route.kind === 'health') return plain(200, 'ok');
+
+    entry.request = route.method;
+    const request = await openSyncRequest(http, route);
+    entry.version = request.version;
+    if (request.client !== '') entry.client = request.client.slice(0, 200);
+    if (request.method === 'hostKey') return this.#login(rooms, request, http, entry);
+
+    requireHostKey(request);
+    const user = await rooms.hostKeys.resolve(request.hostKey);
+    if (user === null) throw new SyncError('HOST_KEY_UNKNOWN', 'unknown host key: sign in again');
+    entry.user = user.loginName;
+    requireSessionKey(request);
+    return this.#steps[request.method](rooms, request, user);
+  }
+
+  /** A method of the protocol without a step does not compile. */
+  readonly #steps: Record<Exclude<SyncMethod, 'hostKey'> | MediaMethod, Step> = {
+    meta: (rooms, request, user) => this.#jsonStep('meta', rooms, request, user),
+    start: (rooms, request, user) => this.#jsonStep('start', rooms, request, user),
+    applyGraves: (rooms, request, user) => this.#jsonStep('applyGraves', rooms, request, user),
+    applyChanges: (rooms, request, user) => this.#jsonStep('applyChanges', rooms, request, user),
+    chunk: (rooms, request, user) => this.#jsonStep('chunk', rooms, request, user),
+    applyChunk: (rooms, request, user) => this.#jsonStep('applyChunk', rooms, request, user),
+    sanityCheck2: (rooms, request, user) => this.#jsonStep('sanityCheck2', rooms, request, user),
+    finish: (rooms, request, user) => this.#jsonStep('finish', rooms, request, user),
+    abort: async (rooms, request, user) => {
+      await readEmptyBody(request, this.#options.limits);
+      return this.#answer(request, await rooms.engine.run({ step: 'abort', user: placeOf(user) }));
+    },
+    upload: (rooms, request, user) => this.#upload(rooms, request, user),
+    download: async (rooms, request, user) => {
+      await readEmptyBody(request, this.#options.limits);
+      return this.#answer(request, await rooms.engine.run({ step: 'download', user: placeOf(user) }));
+    },
+    begin: (rooms, request, user) => this.#jsonStep('begin', rooms, request, user),
+    mediaChanges: (rooms, request, user) => this.#jsonStep('mediaChanges', rooms, request, user),
+    uploadChanges: (rooms, request, user) => this.#uploadChanges(rooms, request, user),
+    downloadFiles: (rooms, request, user) => this.#jsonStep('downloadFiles', rooms, request, user),
+    mediaSanity: (rooms, request, user) => this.#jsonStep('mediaSanity', rooms, request, user),
+  };
+
+  async #jsonStep(step: JsonStep, rooms: Rooms, request: SyncRequest, user: User): Promise<HttpResponse> {
+    const body = await readJsonBody(request, this.#options.limits);
+    const { sessionKey, hostKey } = request;
+    const answer = await rooms.engine.run({
+      step,
+      user: placeOf(user),
+      sessionKey,
+      body,
+      // `begin` hands it back in place of a media session key
+      ...(step === 'begin' ? { hostKey } : {}),
+    });
+    return this.#answer(request, answer);
+  }
+
+  async #answer(request: SyncRequest, answer: Answer): Promise<HttpResponse> {
+    if (answer.kind === 'bytes') return packedResponse(request.version, answer.data);
+    return fileResponse(request.version, answer, {
+      done: () => rm(answer.path, { force: true }),
+      workers: answer.bytes > LARGE_DOWNLOAD_BYTES ? (this.#options.downloadThreads ?? 1) : 0,
+    });
+  }
+
+  /**
+   * Full upload: streamed into the staging folder, checked and converted in a lane of its own, and only then taken into the
+   * user's room, where it replaces the collection as a whole. What is wrong with the file is told in an answer of status 200,
+   * which every client shows as it is.
+   */
+  async #upload(rooms: Rooms, request: SyncRequest, user: User): Promise<HttpResponse> {
+    const place = placeOf(user);
+    const path = await this.#stagingFile(rooms, { step: 'stagingFolder', user: place }, 'upload', '.anki2');
+    try {
+      await receiveBody(request, path, this.#options.limits);
+      const verdict = await rooms.engine.prepareUpload(path);
+      if (verdict.verdict === 'corrupt') return this.#refuseUpload(request, user, CORRUPT, verdict.reason);
+      if (verdict.verdict === 'too-new') return this.#refuseUpload(request, user, TOO_NEW, `schema ${verdict.schemaVersion}`);
+      if (verdict.losses.length > 0) this.#note('info', 'upload', user, `not kept in schema 11: ${verdict.losses.slice(0, 20).join('; ')}`);
+      return await this.#answer(request, await rooms.engine.run({ step: 'upload', user: place, path }));
+    } catch (error) {
+      if (!(error instanceof SyncError)) throw error;
+      if (error.code === 'BODY_TOO_LARGE') return this.#refuseUpload(request, user, TOO_LARGE, error.message);
+      if (error.code === 'UPLOAD_EMPTY') return this.#refuseUpload(request, user, CORRUPT, error.message);
+      throw error;
+    } finally {
+      await rm(path, { force: true });
+    }
+  }
+
+  #refuseUpload(request: SyncRequest, user: User, words: string, reason: string): Promise<HttpResponse> {
+    this.#note('warn', 'upload', user, reason);
+    return packedResponse(request.version, words);
+  }
+
+  async #uploadChanges(rooms: Rooms, request: SyncRequest, user: User): Promise<HttpResponse> {
+    const place = placeOf(user);
+    const path = await this.#stagingFile(rooms, { step: 'mediaStagingFolder', user: place }, 'media', '.zip');
+    try {
+      await receiveBody(request, path, this.#options.limits);
+      return await this.#answer(request, await rooms.engine.run({ step: 'uploadChanges', user: place, path }));
+    } catch (error) {
+      if (error instanceof SyncError && error.code === 'UPLOAD_EMPTY') throw new SyncError('MEDIA_ZIP_INVALID', 'the zip is empty');
+      throw error;
+    } finally {
+      await rm(path, { force: true });
+    }
+  }
+
+  async #stagingFile(
+    rooms: Rooms,
+    call: { step: 'stagingFolder' | 'mediaStagingFolder'; user: { userId: string; folder: string } },
+    kind: string,
+    extension: string,
+  ): Promise<string> {
+    const answer = await rooms.engine.run(call);
+    const folder = new TextDecoder().decode((answer as Extract<Answer, { kind: 'bytes' }>).data);
+    return join(folder, `${kind}-${randomBytes(12).toString('hex')}${extension}`);
+  }
+
+  async #login(rooms: Rooms, request: SyncRequest, http: HttpRequest, entry: LogEntry): Promise<HttpResponse> {
+    const body = await readJsonBody(request, this.#options.limits);
+    let login: { username: string; password: string };
+    try {
+      login = parseHostKeyRequest(parseLossless(body.toString()));
+    } catch (error) {
+      // the parser's own message would quote the password
+      throw error instanceof SchemaError ? new SyncError('BODY_INVALID', error.message) : new SyncError('BODY_NOT_JSON', 'the body is not JSON');
+    }
+    const address = http.clientAddress;
+    const found = await rooms.authenticator.authenticate({ ...login, ...(address === undefined ? {} : { clientAddress: address }) }).catch((error: unknown) => {
+      throw error instanceof SyncError ? error : new SyncError('AUTH_UNAVAILABLE', 'sign-in is not possible now', { cause: error, detail: String(error) });
+    });
+    if (found === null) throw new SyncError('PASSWORD_WRONG', 'wrong user name or password');
+    entry.user = found.loginName;
+    const user = await rooms.auth.directory.userFor(found.loginName);
+    const key = await rooms.hostKeys.issue(user, { client: request.client, ...(address === undefined ? {} : { address }) });
+    return packedResponse(request.version, JSON.stringify({ key }));
+  }
+
+  #landing(http: HttpRequest): HttpResponse {
+    if (!this.#options.landingPage) throw new SyncError('PATH_UNKNOWN', 'nothing here');
+    const baseUrl = this.#options.publicUrl ?? `${http.scheme ?? 'http'}://${headerOf(http, 'host') ?? 'localhost'}${http.mountPath ?? ''}`;
+    const body = Buffer.from(landingPage({ baseUrl }));
+    return { status: 200, headers: { ...landingPageHeaders, 'content-length': String(body.length) }, body };
+  }
+
+  #note(level: LogEntry['level'], request: string, user: User, detail: string): void {
+    this.#options.log({ level, request, status: 200, ms: 0, user: user.loginName, detail });
+  }
+}
+
+function engineOf(options: CheckedOptions): Engine {
+  const { base } = options;
+  const beside = (path: string): string => new URL(`./storage/${path}${EXTENSION}`, import.meta.url).href;
+  return new Engine({
+    stores: {
+      collections: options.collections ?? {
+        module: beside('sqlite/collection'),
+        options: { base, cacheKib: options.collectionCacheKib, snapshots: options.snapshots },
+      },
+      media: options.media ?? { module: beside('sqlite/media'), options: { base } },
+      mediaFiles: options.mediaFiles ?? { module: beside('files/folder'), options: { base } },
+    },
+    ...given({
+      threads: options.threads,
+      threadHeapMib: options.threadHeapMib,
+      maxOpen: options.maxOpenCollections,
+      closeIdleMillis: options.closeIdleMillis,
+      syncIdleMillis: options.syncIdleMillis,
+      maxWaitingPerUser: options.maxWaitingPerUser,
+    }),
+  });
+}
+
+/** The extension of the running sources: `.ts` from a checkout, `.js` from the package. */
+const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
+
+function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+function placeOf(user: User): { userId: string; folder: string } {
+  return { userId: user.id, folder: user.folder };
+}
+
+function plain(status: number, text: string): HttpResponse {
+  const body = Buffer.from(`${text}\n`);
+  return { status, headers: { 'content-type': 'text/plain; charset=utf-8', 'content-length': String(body.length), 'cache-control': 'no-store' }, body };
+}
+
+/** The line of the log for a failure: its code, and what only the operator may know. */
+function describe(error: unknown, entry: LogEntry): void {
+  if (error instanceof ClientGone) {
+    entry.code = 'CLIENT_GONE';
+    return;
+  }
+  const known = error instanceof SyncError ? error : undefined;
+  entry.code = known?.code ?? 'INTERNAL';
+  entry.level = (known?.status ?? 500) >= 500 && known?.code !== 'CLOSING' && known?.code !== 'CLIENT_TOO_OLD' ? 'error' : 'warn';
+  const detail = known === undefined ? (error instanceof Error ? (error.stack ?? error.message) : String(error)) : (known.detail ?? known.message);
+  entry.detail = known !== undefined && known.status >= 500 && known.stack !== undefined && entry.code === 'INTERNAL' ? `${detail}\n${known.stack}` : detail;
+}

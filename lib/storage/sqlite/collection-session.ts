@@ -1,0 +1,261 @@
+import type { Database, Statement } from 'better-sqlite3';
+import { SyncError } from '../../errors.ts';
+import type {
+  CollectionSession,
+  Graves,
+  Id,
+  JsonArrayText,
+  JsonObjectText,
+  NamedObject,
+  NotetypeShape,
+  ObjectKind,
+  RowKind,
+  TableCounts,
+} from '../storage.ts';
+import { COLUMNS, GRAVE_TYPE } from './collection-file.ts';
+import { JsonColumns } from './json-columns.ts';
+
+/** What is sent in place of a column that each side computes for itself (rslib's NoteEntry). */
+const SENT_AS: Record<string, string> = { 'notes.sfld': "''", 'notes.csum': "''", 'notes.flags': '0', 'notes.data': "''" };
+
+/**
+ * Pending as Anki means it: -1 marks what a client has not sent yet, any other number what changed since that usn.
+ * The index is named because statistics of an old ANALYZE make the planner walk the table instead.
+ */
+function pendingClause(sinceUsn: number): string {
+  return sinceUsn === -1 ? 'usn = ?' : 'usn >= ?';
+}
+
+/** One normal sync: an open transaction on the user's collection. The store that made it owns the connection. */
+export class SqliteCollectionSession implements CollectionSession {
+  readonly usn: number;
+  #db: Database;
+  #json: JsonColumns;
+  #prepare: (sql: string) => Statement;
+  #ended: (() => void) | undefined;
+
+  /** `prepare` keeps statements for the life of the connection; `ended` is called once, after commit or rollback. */
+  constructor(db: Database, prepare: (sql: string) => Statement, ended: () => void) {
+    this.#db = db;
+    this.#prepare = prepare;
+    this.#json = new JsonColumns(db);
+    db.exec('BEGIN IMMEDIATE');
+    try {
+      this.usn = prepare('SELECT usn FROM col').pluck().get() as number;
+    } catch (error) {
+      if (db.inTransaction) db.exec('ROLLBACK');
+      throw error;
+    }
+    this.#ended = ended;
+  }
+
+  #live(): void {
+    if (this.#ended === undefined) throw new SyncError('SYNC_NOT_ACTIVE', 'this sync has ended');
+  }
+
+  async pendingGraves(sinceUsn: number): Promise<Graves> {
+    this.#live();
+    const rows = this.#prepare(`SELECT oid, type FROM graves WHERE ${pendingClause(sinceUsn)}`)
+      .raw()
+      .safeIntegers()
+      .all(sinceUsn) as [bigint, bigint][];
+    const graves: Graves = { cards: [], notes: [], decks: [] };
+    for (const [oid, type] of rows) {
+      const list = [graves.cards, graves.notes, graves.decks][Number(type)];
+      if (list === undefined) throw new SyncError('STEP_FAILED', 'a grave of an unknown kind');
+      list.push(narrow(oid));
+    }
+    return graves;
+  }
+
+  async applyGraves(graves: Graves, usn: number): Promise<void> {
+    this.#live();
+    for (const kind of ['notes', 'cards', 'decks'] as const) {
+      const ids = graves[kind];
+      if (ids.length === 0) continue;
+      const list = idsText(ids);
+      if (kind === 'decks') this.#json.removeDecks(ids);
+      else this.#prepare(`DELETE FROM ${kind} WHERE id IN (SELECT value FROM json_each(?))`).run(list);
+      // an object that came back and is deleted again must be seen as deleted now, not at the older usn
+      this.#prepare('DELETE FROM graves WHERE type = ? AND oid IN (SELECT value FROM json_each(?))').run(GRAVE_TYPE[kind], list);
+      this.#prepare('INSERT INTO graves (usn, oid, type) SELECT DISTINCT ?, value, ? FROM json_each(?)').run(usn, GRAVE_TYPE[kind], list);
+    }
+  }
+
+  async pendingObjects(kind: ObjectKind, sinceUsn: number): Promise<NamedObject[]> {
+    this.#live();
+    const pending = sinceUsn === -1 ? (usn: number) => usn === -1 : (usn: number) => usn >= sinceUsn;
+    return [...this.#json.objects(kind).values()].filter((object) => pending(object.usn));
+  }
+
+  async objectStamps(kind: ObjectKind): Promise<Omit<NamedObject, 'json'>[]> {
+    this.#live();
+    return [...this.#json.objects(kind).values()];
+  }
+
+  async notetypeShapes(): Promise<NotetypeShape[]> {
+    this.#live();
+    return this.#json.notetypeShapes();
+  }
+
+  async putObjects(kind: ObjectKind, objects: NamedObject[]): Promise<void> {
+    this.#live();
+    this.#json.put(kind, objects);
+  }
+
+  async pendingTags(sinceUsn: number): Promise<string[]> {
+    this.#live();
+    const pending = sinceUsn === -1 ? (usn: number) => usn === -1 : (usn: number) => usn >= sinceUsn;
+    return [...this.#json.tags()].filter(([, usn]) => pending(usn)).map(([name]) => name);
+  }
+
+  async allTags(): Promise<string[]> {
+    this.#live();
+    return [...this.#json.tags().keys()];
+  }
+
+  async addTags(names: string[], usn: number): Promise<void> {
+    this.#live();
+    this.#json.addTags(names, usn);
+  }
+
+  async config(): Promise<JsonObjectText> {
+    this.#live();
+    return this.#prepare('SELECT conf FROM col').pluck().get() as string;
+  }
+
+  async setConfig(config: JsonObjectText): Promise<void> {
+    this.#live();
+    this.#prepare('UPDATE col SET conf = ?').run(config);
+  }
+
+  async creationSecs(): Promise<number> {
+    this.#live();
+    return this.#prepare('SELECT crt FROM col').pluck().get() as number;
+  }
+
+  async setCreationSecs(secs: number): Promise<void> {
+    this.#live();
+    this.#prepare('UPDATE col SET crt = ?').run(BigInt(secs));
+  }
+
+  async pendingIds(kind: RowKind, sinceUsn: number): Promise<Id[]> {
+    this.#live();
+    const ids = this.#prepare(
+      `SELECT id FROM ${kind} INDEXED BY ix_${kind}_usn WHERE ${pendingClause(sinceUsn)} ORDER BY usn, id`,
+    )
+      .pluck()
+      .safeIntegers()
+      .all(sinceUsn) as bigint[];
+    return ids.map(narrow);
+  }
+
+  async rows(kind: RowKind, ids: Id[]): Promise<JsonArrayText> {
+    this.#live();
+    if (ids.length === 0) return '[]';
+    const columns = COLUMNS[kind].map((column) => SENT_AS[`${kind}.${column}`] ?? `r.${column}`).join(', ');
+    return this.#prepare(
+      `SELECT coalesce(json_group_array(json_array(${columns})), '[]') FROM json_each(?) k CROSS JOIN ${kind} r ON r.id = k.value`,
+    )
+      .pluck()
+      .get(idsText(ids)) as string;
+  }
+
+  async mergeRows(kind: RowKind, rows: JsonArrayText, sinceUsn: number): Promise<void> {
+    this.#live();
+    const columns = COLUMNS[kind];
+    const values = columns.map((_, index) => `r.value ->> ${index}`).join(', ');
+    const into = `INTO ${kind} (${columns.join(', ')}) SELECT ${values} FROM json_each(?) r WHERE true`;
+    if (kind === 'revlog') {
+      this.#prepare(`INSERT OR IGNORE ${into}`).run(rows);
+      return;
+    }
+    const update = columns.slice(1).map((column) => `${column} = excluded.${column}`).join(', ');
+    this.#prepare(
+      `INSERT ${into} ON CONFLICT (id) DO UPDATE SET ${update}
+       WHERE NOT (${kind}.${pendingClause(sinceUsn)} AND ${kind}.mod >= excluded.mod)`,
+    ).run(rows, sinceUsn);
+  }
+
+  async noteStamps(ids: Id[]): Promise<{ id: Id; usn: number; mtimeSecs: number }[]> {
+    this.#live();
+    const rows = this.#prepare('SELECT id, usn, mod FROM notes WHERE id IN (SELECT value FROM json_each(?))')
+      .raw()
+      .safeIntegers()
+      .all(idsText(ids)) as [bigint, bigint, bigint][];
+    return rows.map(([id, usn, mod]) => ({ id: narrow(id), usn: Number(usn), mtimeSecs: Number(mod) }));
+  }
+
+  async unburyCards(): Promise<void> {
+    this.#live();
+    // as rslib's restore_queue_from_type: a learning card due at a time of day goes back to 1, one due on a day to 3
+    this.#prepare(
+      `UPDATE cards SET queue = CASE WHEN type NOT IN (1, 3) THEN type WHEN due > 1000000000 THEN 1 ELSE 3 END
+       WHERE queue IN (-2, -3)`,
+    ).run();
+  }
+
+  async counts(): Promise<TableCounts> {
+    this.#live();
+    const count = (table: string): number => this.#prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number;
+    return {
+      cards: count('cards'),
+      notes: count('notes'),
+      revlog: count('revlog'),
+      graves: count('graves'),
+      notetypes: this.#json.objects('notetypes').size,
+      decks: this.#json.objects('decks').size,
+      deckConfigs: this.#json.objects('deckConfigs').size,
+    };
+  }
+
+  async hasUnsentObjects(): Promise<boolean> {
+    this.#live();
+    const found = this.#prepare(
+      `SELECT EXISTS (SELECT 1 FROM cards INDEXED BY ix_cards_usn WHERE usn = -1)
+           OR EXISTS (SELECT 1 FROM notes INDEXED BY ix_notes_usn WHERE usn = -1)
+           OR EXISTS (SELECT 1 FROM revlog INDEXED BY ix_revlog_usn WHERE usn = -1)
+           OR EXISTS (SELECT 1 FROM graves WHERE usn = -1)`,
+    )
+      .pluck()
+      .get() as number;
+    if (found === 1) return true;
+    for (const kind of ['notetypes', 'decks', 'deckConfigs'] as const) {
+      for (const object of this.#json.objects(kind).values()) if (object.usn === -1) return true;
+    }
+    for (const usn of this.#json.tags().values()) if (usn === -1) return true;
+    return false;
+  }
+
+  async commit(nowMillis: number): Promise<void> {
+    this.#live();
+    this.#json.write();
+    this.#prepare('UPDATE col SET usn = usn + 1, mod = :now, ls = :now').run({ now: nowMillis });
+    this.#db.exec('COMMIT');
+    this.#end();
+  }
+
+  async rollback(): Promise<void> {
+    if (this.#ended === undefined) return;
+    try {
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+    } finally {
+      this.#end();
+    }
+  }
+
+  #end(): void {
+    const ended = this.#ended;
+    this.#ended = undefined;
+    ended?.();
+  }
+}
+
+function narrow(id: bigint): Id {
+  return id >= Number.MIN_SAFE_INTEGER && id <= Number.MAX_SAFE_INTEGER ? Number(id) : id;
+}
+
+/** `[1,2,…]` with every digit of 64-bit ids. */
+function idsText(ids: Iterable<Id>): string {
+  return `[${[...ids].join(',')}]`;
+}

@@ -1,0 +1,232 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, copyFileSync, existsSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Database, Statement } from 'better-sqlite3';
+import { SyncError } from '../../errors.ts';
+import { stagingFolder } from '../files/staging.ts';
+import type { CollectionMeta, CollectionSession, CollectionStore, ExportedFile, UserPlace } from '../storage.ts';
+import { prepareUpload } from './anki2.ts';
+import { createCollectionFile, hasJournal, openCollectionFile, replaceFile, schemaVersionOf } from './collection-file.ts';
+import { SqliteCollectionSession } from './collection-session.ts';
+import { pruneSnapshots, SNAPSHOT_LIMITS, takeSnapshot, type SnapshotLimits } from './snapshots.ts';
+
+export interface SqliteCollectionOptions {
+  /** Folder of all users' folders. */
+  base: string;
+  /** Page cache of each open collection. Default 4096 KiB. */
+  cacheKib?: number;
+  snapshots?: Partial<SnapshotLimits>;
+}
+
+/** An open collection: the connection, its statements by text, and the one running session. */
+interface OpenCollection {
+  db: Database;
+  statements: Map<string, Statement>;
+  session: SqliteCollectionSession | undefined;
+}
+
+/**
+ * One `collection.anki2` per user, laid out as the official server does, in schema 11.
+ * Runs in the thread that holds the user; nothing else opens these files while it does.
+ */
+export class SqliteCollectionStore implements CollectionStore {
+  #base: string;
+  #cacheKib: number;
+  #snapshots: SnapshotLimits;
+  #open = new Map<string, OpenCollection>();
+
+  constructor(options: SqliteCollectionOptions) {
+    this.#base = options.base;
+    this.#cacheKib = options.cacheKib ?? 4096;
+    this.#snapshots = { ...SNAPSHOT_LIMITS, ...options.snapshots };
+  }
+
+  async meta(user: UserPlace): Promise<CollectionMeta> {
+    const collection = this.#opened(user);
+    if (collection.session !== undefined) throw new Error('meta while a session runs would see what it wrote');
+    const [mod, scm, usn, empty, schedVer, offset] = statement(
+      collection,
+      `SELECT mod, scm, usn, NOT EXISTS (SELECT 1 FROM cards), conf ->> '$.schedVer', json_type(conf, '$.creationOffset') FROM col`,
+    )
+      .raw()
+      .get() as [number, number, number, number, number | null, string | null];
+    return {
+      modifiedMillis: mod,
+      schemaModifiedMillis: scm,
+      usn,
+      empty: empty === 1,
+      v2Scheduler: Number(schedVer ?? 1) >= 2,
+      v2Timezone: offset === 'integer' || offset === 'real',
+    };
+  }
+
+  async begin(user: UserPlace, _sessionKey: string): Promise<CollectionSession> {
+    const collection = this.#opened(user);
+    await collection.session?.rollback();
+    collection.session = new SqliteCollectionSession(
+      collection.db,
+      (sql) => statement(collection, sql),
+      () => (collection.session = undefined),
+    );
+    return collection.session;
+  }
+
+  async stagingFolder(_user: UserPlace): Promise<string> {
+    return stagingFolder(this.#base);
+  }
+
+  async importFile(user: UserPlace, path: string): Promise<void> {
+    const folder = this.#folder(user);
+    const target = this.#path(user);
+    this.#close(user.folder);
+    this.#replace(folder, target, path);
+  }
+
+  async exportFile(user: UserPlace): Promise<ExportedFile> {
+    const collection = this.#opened(user);
+    await collection.session?.rollback();
+    statement(collection, 'UPDATE col SET usn = usn + 1, mod = max(mod + 1, ?)').run(Date.now());
+    // Closed first: closing any descriptor of a file drops the process's POSIX locks on it, so no raw copy while SQLite has it open.
+    this.#close(user.folder);
+    const copy = join(stagingFolder(this.#base), `download-${randomBytes(12).toString('hex')}.anki2`);
+    try {
+      await copyFile(this.#path(user), copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      leaveWalMode(copy);
+      return { path: copy, bytes: statSync(copy).size };
+    } catch (error) {
+      rmSync(copy, { force: true });
+      throw error;
+    }
+  }
+
+  async release(user: UserPlace): Promise<void> {
+    this.#close(user.folder);
+  }
+
+  async close(): Promise<void> {
+    for (const folder of [...this.#open.keys()]) this.#close(folder);
+  }
+
+  #folder(user: UserPlace): string {
+    const folder = join(this.#base, user.folder);
+    mkdirSync(folder, { recursive: true });
+    return folder;
+  }
+
+  #path(user: UserPlace): string {
+    return join(this.#base, user.folder, 'collection.anki2');
+  }
+
+  #opened(user: UserPlace): OpenCollection {
+    let collection = this.#open.get(user.folder);
+    if (collection !== undefined) return collection;
+    const folder = this.#folder(user);
+    const path = this.#path(user);
+    if (!existsSync(path)) {
+      // a write-ahead log without its collection would be replayed into the new file
+      rmSync(`${path}-wal`, { force: true });
+      rmSync(`${path}-shm`, { force: true });
+      createCollectionFile(path);
+    }
+    let db = openCollectionFile(path, this.#cacheKib);
+    try {
+      if (schemaVersionOf(db) !== 11) {
+        db.close();
+        this.#adoptOfficial(folder, path);
+        db = openCollectionFile(path, this.#cacheKib);
+      }
+    } catch (error) {
+      if (db.open) db.close();
+      throw error;
+    }
+    collection = { db, statements: new Map(), session: undefined };
+    this.#open.set(user.folder, collection);
+    return collection;
+  }
+
+  /** A collection that the official server left, in its own schema: converted on a copy, the original kept as a snapshot. */
+  #adoptOfficial(folder: string, path: string): void {
+    const copy = join(stagingFolder(this.#base), `adopt-${randomBytes(12).toString('hex')}.anki2`);
+    if (hasJournal(path)) throw new SyncError('INTERNAL', 'the log of the stored collection was not written back');
+    copyFileSync(path, copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    const verdict = prepareUpload(copy);
+    if (verdict.verdict !== 'ok') {
+      rmSync(copy, { force: true });
+      throw new SyncError('COLLECTION_DAMAGED', 'the stored collection cannot be opened', {
+        detail: verdict.verdict === 'corrupt' ? verdict.reason : `schema ${verdict.schemaVersion}`,
+      });
+    }
+    this.#replace(folder, path, copy);
+  }
+
+  #replace(folder: string, target: string, path: string): void {
+    if (existsSync(target)) {
+      if (hasJournal(target)) this.#recover(target);
+      takeSnapshot(folder, target, Date.now());
+    }
+    try {
+      replaceFile(path, target);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+      this.#replaceAcrossFileSystems(path, target);
+    }
+    if (existsSync(join(folder, '.snapshots'))) pruneSnapshots(folder, this.#snapshots);
+  }
+
+  /** A crash left a log beside the old collection. It goes into the snapshot; a log nobody can read stays, moved aside. */
+  #recover(path: string): void {
+    try {
+      const db = openCollectionFile(path, this.#cacheKib);
+      try {
+        db.pragma('wal_checkpoint(TRUNCATE)');
+      } finally {
+        db.close();
+      }
+    } catch {
+      for (const suffix of ['-wal', '-journal']) {
+        if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.damaged-${Date.now()}${suffix}`);
+      }
+    }
+    rmSync(`${path}-shm`, { force: true });
+    if (hasJournal(path)) throw new SyncError('INTERNAL', 'the log of the old collection is still there');
+  }
+
+  #replaceAcrossFileSystems(path: string, target: string): void {
+    const near = `${target}.new`;
+    rmSync(near, { force: true });
+    copyFileSync(path, near, constants.COPYFILE_EXCL);
+    replaceFile(near, target);
+    rmSync(path, { force: true });
+  }
+
+  /** Rolls back what runs and closes; SQLite then writes the log back into the file and removes it. */
+  #close(folder: string): void {
+    const collection = this.#open.get(folder);
+    if (collection === undefined) return;
+    this.#open.delete(folder);
+    if (collection.db.inTransaction) collection.db.exec('ROLLBACK');
+    collection.db.close();
+  }
+}
+
+function statement(collection: OpenCollection, sql: string): Statement {
+  let prepared = collection.statements.get(sql);
+  if (prepared === undefined) {
+    prepared = collection.db.prepare(sql);
+    collection.statements.set(sql, prepared);
+  }
+  return prepared;
+}
+
+/** Bytes 18 and 19 of the header say "rollback journal" (SQLite file format, section 1.3): clients before 2.1.45 cannot open a WAL file. */
+function leaveWalMode(path: string): void {
+  const fd = openSync(path, 'r+');
+  try {
+    writeSync(fd, Uint8Array.of(1, 1), 0, 2, 18);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export default (options: SqliteCollectionOptions): CollectionStore => new SqliteCollectionStore(options);
