@@ -53,7 +53,10 @@ export class ClockProxy {
       body = zstdCompressSync(changed);
       size = String(changed.length);
     }
-    res.writeHead(response.statusCode ?? 500, { 'content-type': 'application/octet-stream', ...(size === undefined ? {} : { 'anki-original-size': size }) });
+    res.writeHead(response.statusCode ?? 500, {
+      'content-type': 'application/octet-stream',
+      ...(size === undefined ? {} : { 'anki-original-size': size }),
+    });
     res.end(body);
   }
 }

@@ -3,10 +3,17 @@ import express from 'express';
 import { expressSync } from '../../adapters/express/index.ts';
 import { createSyncServer } from '../../lib/index.ts';
 
-const { base, port, users } = JSON.parse(process.argv[2] ?? '{}') as { base: string; port: number; users: Record<string, string> };
+interface Arguments {
+  base: string;
+  port: number;
+  users: Record<string, string>;
+  maxPayloadMegs?: number;
+}
+const { base, port, users, maxPayloadMegs } = JSON.parse(process.argv[2] ?? '{}') as Arguments;
 
 const sync = await createSyncServer({
   base,
+  ...(maxPayloadMegs === undefined ? {} : { maxPackedBytes: maxPayloadMegs << 20, maxUnpackedBytes: 3 * (maxPayloadMegs << 20) }),
   authenticator: {
     async authenticate({ username, password }: { username: string; password: string }) {
       return password !== '' && users[username] === password ? { loginName: username } : null;

@@ -46,7 +46,7 @@ export interface Mount {
 export const official: Mount = {
   name: 'the official server',
   start: (options) =>
-    startServer(options, '/', async (base, port) => ({
+    startServer('/', async (base, port) => ({
       command: await ankiPython(),
       args: ['-m', 'anki.syncserver'],
       env: ankiEnvironment({ ...syncEnvironment(options, base, port), RUST_LOG: 'anki=warn' }),
@@ -57,7 +57,7 @@ export const official: Mount = {
 export const standalone: Mount = {
   name: 'standalone',
   start: (options) =>
-    startServer(options, '/', async (base, port) => ({
+    startServer('/', async (base, port) => ({
       command: process.execPath,
       args: [join(ROOT, 'lib/bin.ts'), 'serve'],
       env: ankiEnvironment(syncEnvironment(options, base, port)),
@@ -68,9 +68,9 @@ export const standalone: Mount = {
 export const express: Mount = {
   name: 'in Express at /anki/',
   start: (options) =>
-    startServer(options, '/anki/', async (base, port) => ({
+    startServer('/anki/', async (base, port) => ({
       command: process.execPath,
-      args: [join(ROOT, 'test/client/express-app.ts'), JSON.stringify({ base, port, users: options.users })],
+      args: [join(ROOT, 'test/client/express-app.ts'), JSON.stringify({ base, port, ...options })],
       env: ankiEnvironment(),
     })),
 };
@@ -93,7 +93,6 @@ interface Launch {
 }
 
 async function startServer(
-  _options: MountOptions,
   path: string,
   launch: (base: string, port: number) => Promise<Launch>,
 ): Promise<MountedServer> {

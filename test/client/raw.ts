@@ -31,7 +31,10 @@ export interface RawOptions extends RawDefaults {
   signal?: AbortSignal;
 }
 
-/** JSON values are stringified, a string is JSON text already; a stream is packed piece by piece, and each piece is on its way before the next is asked for. */
+/**
+ * JSON values are stringified, a string is JSON text already. A stream is packed piece by piece, and each piece is on its way
+ * before the next is asked for: so a generator that waits is a client that stalls, and one that throws cuts the connection.
+ */
 export type RawBody = Uint8Array | AsyncIterable<Uint8Array> | string | number | boolean | null | object;
 
 export interface RawResponse {

@@ -19,7 +19,8 @@ export function runScenarios(mount: Mount, title: string, scenarios: Scenario[])
     before(async () => {
       startedAt = performance.now();
       folder = await mkdtemp(join(tmpdir(), 'anki-devices-'));
-      [server, devices] = await Promise.all([mount.start({ users }), AnkiDevices.start()]);
+      devices = await AnkiDevices.start();
+      server = await mount.start({ users });
     });
 
     after(async () => {

@@ -130,6 +130,22 @@ export const largeAndLate: Scenario[] = [
       await stage.settleAndCompare(a, b);
     },
   },
+  {
+    name: 'two devices that sync at the same moment: at worst one is told of the other, and nothing is lost',
+    async run(stage) {
+      const [a, b] = await stage.twoDevices();
+      for (let round = 0; round < 4; round++) {
+        await a.do('add_notes', { count: 40, prefix: `a ${round}`, tags: ['both'] });
+        await b.do('add_notes', { count: 40, prefix: `b ${round}`, tags: ['both'] });
+        for (const outcome of await Promise.allSettled([a.sync(), b.sync()])) {
+          if (outcome.status === 'fulfilled') assert.equal(outcome.value.required, 'NO_CHANGES');
+          else assert.match(String(outcome.reason), /Only one copy of Anki can sync/);
+        }
+      }
+      await stage.settleAndCompare(a, b);
+      assert.equal((await a.do<Ids>('find_notes', { query: 'tag:both' })).length, 320);
+    },
+  },
 ];
 
 /** On a server of their own: it ends and starts again under the devices. */
