@@ -33,17 +33,20 @@ export function encodedFolder(key: string): string {
   return `user=${createHash('sha256').update(key).digest('hex').slice(0, 32)}`;
 }
 
-/** Coarser than the folding of any file system: two folders with different folds are different everywhere. */
+/**
+ * Coarser than the folding of any file system, and than our own of login names: two folders with different folds are
+ * different everywhere. First to lower case, because only ß has the upper case SS, and ẞ has not.
+ */
 export function foldFolder(folder: string): string {
-  return folder.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
+  return folder.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase().normalize('NFKC');
 }
 
 export interface FolderChoice {
   loginName: string;
   caseSensitive: boolean;
-  /** What lies in the base folder now. */
+  /** What lies in the base folder now; entries of another fold may be left out. */
   entries: readonly { name: string; isFolder: boolean }[];
-  /** Folders of all other users. */
+  /** Folders of other users; those of another fold may be left out. */
   taken: readonly string[];
 }
 

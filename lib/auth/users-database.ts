@@ -30,7 +30,7 @@ export interface KeyRow {
 const CACHED_KEYS = 10_000;
 const USER_COLUMNS = 'id, login_name, folder, routing_id, password_hash, environment_hash, disabled, created_secs';
 
-/** Of the writing thread; a hundred thousand users fit in a third of it. */
+/** Of the writing thread, which holds one write at a time. */
 const THREAD_HEAP_MEGS = 64;
 
 /** A reader waits only while another process recovers the log after a crash: milliseconds. */

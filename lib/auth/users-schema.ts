@@ -12,12 +12,14 @@ const MIGRATIONS = [
      login_name TEXT NOT NULL,
      login_key TEXT NOT NULL UNIQUE,          -- login name under the case rule
      folder TEXT NOT NULL UNIQUE,
+     folder_fold TEXT NOT NULL,               -- equal where some file system may take two folders for one
      routing_id TEXT NOT NULL UNIQUE,         -- public: the middle part of the user's host keys
      password_hash TEXT,                      -- PHC; null: known from another authenticator
      environment_hash TEXT,                   -- under which password of the environment the keys were issued; see env-host-keys.ts
      disabled INTEGER NOT NULL DEFAULT 0,
      created_secs INTEGER NOT NULL
    ) STRICT, WITHOUT ROWID;
+   CREATE INDEX users_by_folder_fold ON users (folder_fold);
    CREATE TABLE host_keys (
      key_hash TEXT PRIMARY KEY,               -- SHA-256, base64url
      key_id TEXT NOT NULL UNIQUE,

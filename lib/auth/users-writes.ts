@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { opendirSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
-import { chooseFolder } from './folder-names.ts';
+import { chooseFolder, foldFolder } from './folder-names.ts';
 import { loginKey } from './login-names.ts';
 import { UsersError } from './users-error.ts';
 
@@ -57,12 +57,12 @@ export const WRITES = {
       if (mustBeNew) throw new UsersError('USER_EXISTS', `there is a user "${known.login_name}" already`);
       return known;
     }
-    const entries = readdirSync(base, { withFileTypes: true })
-      .map((entry) => ({ name: entry.name, isFolder: entry.isDirectory() || entry.isSymbolicLink() }));
-    const taken = db.prepare<[], string>('SELECT folder FROM users').pluck().all();
-    const folder = chooseFolder({ loginName, caseSensitive, entries, taken });
-    db.prepare(`INSERT INTO users (id, login_name, login_key, folder, routing_id, password_hash, created_secs) VALUES (?, ?, ?, ?, ?, ?, ?)`)
-      .run(randomId(16), loginName, key, folder, randomId(16), passwordHash, Math.floor(Date.now() / 1000));
+    const fold = foldFolder(loginName);
+    const taken = db.prepare<[string], string>('SELECT folder FROM users WHERE folder_fold = ?').pluck().all(fold);
+    const folder = chooseFolder({ loginName, caseSensitive, entries: entriesOfFold(base, fold), taken });
+    db.prepare(`INSERT INTO users (id, login_name, login_key, folder, folder_fold, routing_id, password_hash, created_secs)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
+      .run(randomId(16), loginName, key, folder, foldFolder(folder), randomId(16), passwordHash, Math.floor(Date.now() / 1000));
     return find.get(key)!;
   },
 
@@ -128,6 +128,20 @@ export const WRITES = {
     for (const keyHash of keyHashes) mark.run(day, keyHash, day);
   },
 };
+
+/** One entry at a time: there may be a hundred thousand users. */
+function entriesOfFold(base: string, fold: string): { name: string; isFolder: boolean }[] {
+  const entries = [];
+  const folder = opendirSync(base);
+  try {
+    for (let entry = folder.readSync(); entry !== null; entry = folder.readSync()) {
+      if (foldFolder(entry.name) === fold) entries.push({ name: entry.name, isFolder: entry.isDirectory() || entry.isSymbolicLink() });
+    }
+  } finally {
+    folder.closeSync();
+  }
+  return entries;
+}
 
 function endKeys(db: Database, userId: string): number {
   return db.prepare('DELETE FROM host_keys WHERE user_id = ?').run(userId).changes;

@@ -53,7 +53,7 @@ test('where case counts, two users have folders that differ on every file system
 });
 
 test('names that a file system folds more than we do get different folders', () => {
-  for (const [first, second] of [['straße', 'strasse'], ['ışık', 'işık'], ['ﬁ', 'fi'], ['K', '\u212a']] as const) {
+  for (const [first, second] of [['straße', 'strasse'], ['straẞe', 'strasse'], ['ışık', 'işık'], ['ﬁ', 'fi'], ['K', '\u212a']] as const) {
     assert.equal(foldFolder(first), foldFolder(second), first);
     assert.match(choose(second, { taken: [first] }), ENCODED);
   }
