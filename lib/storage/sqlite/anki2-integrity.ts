@@ -31,7 +31,10 @@ interface UnicaseTree {
   /** The index, or the table itself where it has no row ids. Lower case. */
   name: string;
   table: string;
-  /** The columns of the key, in its order; undefined collation is binary. */
+  /** What names a row of the table. */
+  rowKey: string[];
+  withoutRowid: boolean;
+  /** The columns of the key, in its order. */
   key: { name: string; unicase: boolean }[];
   unique: boolean;
 }
@@ -42,9 +45,11 @@ function unicaseTrees(schema: HostileSchema): UnicaseTree[] {
   for (const [name, table] of schema.tables) {
     if (table.unicaseAt.length === 0) continue;
     const folded = new Set(table.columns.filter((column) => column.collation === 'unicase').map((column) => lowerAscii(column.name)));
+    const rowKey = table.withoutRowid ? table.primaryKey : ['rowid'];
+    const common = { table: name, rowKey, withoutRowid: table.withoutRowid };
     const part = (column: string) => ({ name: column, unicase: folded.has(column) });
     if (table.withoutRowid && table.primaryKey.some((column) => folded.has(column))) {
-      trees.push({ name, table: name, key: table.primaryKey.map(part), unique: true });
+      trees.push({ name, ...common, key: table.primaryKey.map(part), unique: true });
     }
     for (const [indexName, index] of schema.indexes) {
       if (lowerAscii(index.table) !== name) continue;
@@ -52,14 +57,16 @@ function unicaseTrees(schema: HostileSchema): UnicaseTree[] {
         name: lowerAscii(column.name),
         unicase: column.collation === undefined ? folded.has(lowerAscii(column.name)) : column.collation === 'unicase',
       }));
-      if (key.some((column) => column.unicase)) trees.push({ name: indexName, table: name, key, unique: index.unique });
+      if (key.some((column) => column.unicase)) trees.push({ name: indexName, ...common, key, unique: index.unique });
     }
   }
   return trees;
 }
 
 function checkUnicaseTree(db: Database, tree: UnicaseTree): void {
-  const source = tree.name === tree.table ? `${quoted(tree.table)} NOT INDEXED` : `${quoted(tree.table)} INDEXED BY ${quoted(tree.name)}`;
+  // a table without row ids is the index of its key; `NOT INDEXED` alone would leave SQLite free to scan another one
+  const rows = `${quoted(tree.table)} ${tree.withoutRowid ? `INDEXED BY ${quoted(`sqlite_autoindex_${tree.table}_1`)}` : 'NOT INDEXED'}`;
+  const source = tree.name === tree.table ? rows : `${quoted(tree.table)} INDEXED BY ${quoted(tree.name)}`;
   const columns = tree.key.map((column) => quoted(column.name)).join(', ');
   let previous: unknown[] | undefined;
   // the order of the scan is that of the tree; an ORDER BY would let SQLite believe in the replaced collation
@@ -71,12 +78,9 @@ function checkUnicaseTree(db: Database, tree: UnicaseTree): void {
     previous = row;
   }
   if (tree.name === tree.table) return;
-  // integrity_check has compared the number of entries; with a unary plus and as blobs, no collation takes part
-  const bytes = tree.key.map((column) => `CAST(${quoted(column.name)} AS BLOB)`).join(', ');
-  const stray = db
-    .prepare(`SELECT ${bytes} FROM ${source} EXCEPT SELECT ${bytes} FROM ${quoted(tree.table)} NOT INDEXED LIMIT 1`)
-    .raw()
-    .get();
+  // integrity_check has compared the number of entries; between blobs, no collation takes part
+  const bytes = tree.key.map((column) => `CAST(${quoted(column.name)} AS BLOB)`).concat(tree.rowKey.map(quoted)).join(', ');
+  const stray = db.prepare(`SELECT ${bytes} FROM ${source} EXCEPT SELECT ${bytes} FROM ${rows} LIMIT 1`).raw().get();
   if (stray !== undefined) throw new CorruptFile(`the names in ${tree.name} are not those of its table`);
 }
 
@@ -92,9 +96,7 @@ function compareKeys(a: unknown[], b: unknown[], key: UnicaseTree['key']): numbe
 function compareValues(a: unknown, b: unknown, unicase: boolean): number {
   const rank = rankOf(a) - rankOf(b);
   if (rank !== 0) return rank;
-  if (typeof a === 'string') {
-    return unicase ? compareBytes(unicaseKey(a), unicaseKey(b as string)) : compareBytes(a, b as string);
-  }
+  if (typeof a === 'string') return unicase ? compareBytes(unicaseKey(a), unicaseKey(b as string)) : compareBytes(a, b as string);
   if (a instanceof Uint8Array) return Buffer.compare(a, b as Uint8Array);
   if (a === null) return 0;
   return (a as bigint) < (b as bigint) ? -1 : (a as bigint) > (b as bigint) ? 1 : 0;

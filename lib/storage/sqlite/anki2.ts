@@ -7,7 +7,7 @@
  */
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
-import { SchemaError } from '../../schema/schema-error.ts';
+import { Schema18Error } from '../../schema/schema18.ts';
 import { checkCol } from './anki2-col.ts';
 import { CorruptFile } from './anki2-corrupt.ts';
 import { lowerAscii } from './anki2-sql.ts';
@@ -142,7 +142,7 @@ function syncFile(path: string): void {
 
 /** What to log when the file is to blame, or undefined when it is not. SQLite's own words may hold names of the file. */
 function faultOfFile(error: unknown): string | undefined {
-  if (error instanceof CorruptFile || error instanceof SchemaError) return error.message;
+  if (error instanceof CorruptFile || error instanceof Schema18Error) return error.message;
   const code = (error as { code?: unknown }).code;
   if (typeof code === 'string' && /^SQLITE_(ERROR|CORRUPT|NOTADB|MISMATCH|CONSTRAINT|TOOBIG|RANGE|SCHEMA)/.test(code)) {
     return `SQLite answers ${code}`;

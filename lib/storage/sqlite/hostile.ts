@@ -11,7 +11,7 @@ import type { PlainIndex, PlainTable } from './anki2-sql.ts';
 
 const MAGIC = Buffer.from('SQLite format 3\0', 'latin1');
 const HEADER_BYTES = 100;
-const CACHE_KIBS = 48 * 1024;
+const CACHE_KIBS = 24 * 1024;
 /** Anki's own schema has 40 entries; add-ons bring a few tables. */
 const MAX_SCHEMA_ENTRIES = 2_000;
 const MAX_SCHEMA_PAGES = 5_000;
@@ -44,8 +44,9 @@ export function checkBeforeOpening(path: string): void {
     }
     const writeVersion = header[18]!;
     const readVersion = header[19]!;
-    if (writeVersion > 2 || readVersion > 2) throw new CorruptFile('the file has an unknown format version');
-    if (writeVersion === 2 || readVersion === 2) writeSync(fd, Uint8Array.of(1, 1), 0, 2, 18);
+    // SQLite reads the first in WAL mode only, and would not write it
+    if (readVersion > 2 || (writeVersion > 2 && readVersion !== 2)) throw new CorruptFile('the file has an unknown format version');
+    if (writeVersion > 1 || readVersion > 1) writeSync(fd, Uint8Array.of(1, 1), 0, 2, 18);
     checkTrees(fd, header, bytes);
   } finally {
     closeSync(fd);
