@@ -90,6 +90,14 @@ test('a start computes no slow hash, however many users there are', () => {
   assert.equal(hasher.computations, 0);
 });
 
+test('a name that nobody has signs in with nobody\'s password, not even with that of the user whose hash stands in for the work', async () => {
+  const hashed = new EnvUsers(readSyncUsers({ SYNC_USER1: `ann:${phcOf('secret')}`, PASSWORDS_HASHED: '1' }).users, { caseSensitive: false });
+  const plain = new EnvUsers(readSyncUsers({ SYNC_USER1: 'ann:secret' }).users, { caseSensitive: false });
+  for (const users of [hashed, plain]) {
+    for (const username of ['nobody', '', 'a\nb']) assert.equal(await users.authenticate({ username, password: 'secret' }), null);
+  }
+});
+
 test('the case rule of the data folder decides whether case counts', async () => {
   const { users } = readSyncUsers({ SYNC_USER1: 'Bob:big', SYNC_USER2: 'bob:small' });
   const exact = new EnvUsers(users, { caseSensitive: true });
