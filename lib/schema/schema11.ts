@@ -43,7 +43,10 @@ type Id = number | bigint;
 /** An integer of 64 bits: a number, or what `parseLossless` keeps of a larger one. `idOf` reads it. */
 export type Json64 = Json;
 
-/** Columns of a row of `notes`. `mod` in seconds; `tags` and `flds` joined. On the wire `sfld`, `csum` and `data` are empty, `flags` is 0. */
+/**
+ * Columns of a row of `notes`. `mod` in seconds; `tags` and `flds` joined.
+ * On the wire `sfld`, `csum` and `data` are empty, and `flags` is 0.
+ */
 export type NoteEntry = [
   id: Json64, guid: string, mid: Json64, mod: Json64, usn: number, tags: string, flds: string, sfld: string, csum: string | number,
   flags: number, data: string,
@@ -156,7 +159,7 @@ export interface IncomingNotetype extends IncomingObject {
   sortField: number;
 }
 
-/** `must`: missing is an error. `may`: missing is fine, but another type is not. Keys that rslib takes in any form are `isAnything` or not listed. */
+/** `must`: missing is an error. `may`: missing is fine, another type is not. Keys that rslib takes in any form are `isAnything`, or not here. */
 interface Shape {
   must: Record<string, Check>;
   may: Record<string, Check>;
