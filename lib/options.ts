@@ -72,8 +72,6 @@ export interface SyncServerOptions {
   landingPage?: boolean;
   /** The address that the page shows, where the server cannot know it: `https://example.org/anki/`. */
   publicUrl?: string;
-  /** zstd threads for downloads above 8 MiB. Default 1. */
-  downloadThreads?: number;
   /** Called for each request and event. Default: nothing is logged. */
   log?: (entry: LogEntry) => void;
 }
@@ -115,7 +113,6 @@ const CHECKS: Record<keyof SyncServerOptions, readonly [Check, string]> = {
   mediaFiles: [object, 'a store, or { module, options }'],
   landingPage: [flag, 'true or false'],
   publicUrl: [(value) => typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value), 'an http:// or https:// URL'],
-  downloadThreads: [whole(0), 'a whole number'],
   log: [callable, 'a function'],
 };
 

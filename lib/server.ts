@@ -28,9 +28,6 @@ const CORRUPT = 'Your upload was corrupt. Please use Check Database, or restore 
 const TOO_LARGE = 'collection exceeds size limit';
 const TOO_NEW = 'This collection was made by a newer Anki than this server knows. Please ask the administrator to update the server.';
 
-/** zstd threads are worth their memory from here on. */
-const LARGE_DOWNLOAD_BYTES = 8 * 1024 * 1024;
-
 /** An Anki sync server as a value: requests in, responses out. Adapters bring it to the web. */
 export interface SyncServer {
   /** Answers any request; never rejects. */
@@ -88,10 +85,11 @@ class Hall implements SyncServer {
   async #open(): Promise<Rooms> {
     const { base } = this.#options;
     const lock = await lockDataFolder(base);
+    let auth: BuiltInAuth | undefined;
     try {
       clearStaging(base);
       const { caseSensitive, environmentUsers, officialHostKeys } = this.#options;
-      const auth = await openBuiltInAuth(
+      auth = await openBuiltInAuth(
         base,
         given({ caseSensitive, environment: environmentUsers, officialKeys: officialHostKeys }),
       );
@@ -104,6 +102,7 @@ class Hall implements SyncServer {
         engine: engineOf(this.#options),
       };
     } catch (error) {
+      await auth?.close();
       await lock.release();
       throw error;
     }
@@ -204,7 +203,6 @@ class Hall implements SyncServer {
     if (answer.kind === 'bytes') return packedResponse(request.version, answer.data);
     return fileResponse(request.version, answer, {
       done: () => rm(answer.path, { force: true }),
-      workers: answer.bytes > LARGE_DOWNLOAD_BYTES ? (this.#options.downloadThreads ?? 1) : 0,
     });
   }
 

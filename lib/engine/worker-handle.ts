@@ -31,8 +31,9 @@ export class WorkerHandle<C> {
       workerData: options.data,
       resourceLimits: options.limits ?? {},
       name: `anki-sync ${options.file}`,
-      // a thread needs none of the process's secrets
+      // a thread needs none of the process's secrets, and not all of its flags suit a file
       env: {},
+      execArgv: [],
     });
     // alone, an idle thread does not keep the process alive
     this.#worker.unref();

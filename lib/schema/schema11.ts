@@ -159,7 +159,7 @@ export interface IncomingNotetype extends IncomingObject {
   sortField: number;
 }
 
-/** `must`: missing is an error. `may`: missing is fine, another type is not. Keys that rslib takes in any form are `isAnything`, or not here. */
+/** `must`: missing is an error. `may`: missing is fine, another type is not. Keys that rslib takes in any form are not here. */
 interface Shape {
   must: Record<string, Check>;
   may: Record<string, Check>;
@@ -385,7 +385,7 @@ export function parseSanityRequest(json: Json): SanityCounts {
 
 /** Of `finish`, `chunk`, `abort` and `download`: no field is known. */
 export function parseEmptyRequest(json: Json): void {
-  if (Object.keys(bodyOf(json)).length > 0) throw new SchemaError('the body must be an empty object');
+  if (Object.keys(bodyOf(json)).some((key) => key !== '_pad')) throw new SchemaError('the body must be an empty object');
 }
 
 // Requests of /msync ---------------------------------------------------------------------------------------------------
