@@ -17,17 +17,17 @@ export function registerTags(incoming: readonly string[], existing: Iterable<str
     known.add(unicaseKey(name));
     parents.add(name);
   }
-  const added: string[] = [];
+  const added = new Map<string, string>();
   for (const tag of incoming) {
     const normalized = normalizeTag(tag);
-    if (known.has(unicaseKey(normalized))) continue;
+    const key = unicaseKey(normalized);
+    if (known.has(key) || added.has(key)) continue;
     const name = inCaseOfParent(normalized, parents.nearestParent(normalized));
     if (known.has(unicaseKey(name))) continue;
-    known.add(unicaseKey(name));
+    added.set(unicaseKey(name), name);
     parents.add(name);
-    added.push(name);
   }
-  return added;
+  return [...added.values()];
 }
 
 function normalizeTag(tag: string): string {
