@@ -19,7 +19,8 @@ export class ClientError extends Error {
     this.name = `ClientError in ${command}: ${error.type}`;
     this.type = error.type;
     this.kind = error.kind;
-    this.trace = error.trace;
+    // for commands that fail inside Python; a sync's own words say enough
+    this.trace = error.type === 'SyncError' ? '' : error.trace;
   }
 }
 
@@ -43,6 +44,8 @@ export interface Stamps {
 
 interface Waiting {
   command: string;
+  /** Where the command was given: an answer's own stack leads nowhere. */
+  from: { stack?: string };
   resolve(value: unknown): void;
   reject(error: Error): void;
 }
@@ -74,7 +77,9 @@ export class AnkiDevices {
   do(device: string, command: string, args: object = {}): Promise<unknown> {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { command, resolve, reject });
+      const from = {};
+      Error.captureStackTrace(from);
+      this.#waiting.set(id, { command, from, resolve, reject });
       this.#child.stdin.write(`${JSON.stringify({ id, device, do: command, args })}\n`);
     });
   }
@@ -101,8 +106,13 @@ export class AnkiDevices {
     const waiting = this.#waiting.get(answer.id);
     if (waiting === undefined) return;
     this.#waiting.delete(answer.id);
-    if (answer.error) waiting.reject(new ClientError(waiting.command, answer.error));
-    else waiting.resolve(answer.ok);
+    if (answer.error) {
+      const error = new ClientError(waiting.command, answer.error);
+      error.stack = `${error.name}: ${error.message}${(waiting.from.stack ?? '').replace(/^[^\n]*/, '')}`;
+      waiting.reject(error);
+    } else {
+      waiting.resolve(answer.ok);
+    }
   }
 }
 

@@ -13,7 +13,7 @@ const { base, port, users, maxPayloadMegs } = JSON.parse(process.argv[2] ?? '{}'
 
 const sync = await createSyncServer({
   base,
-  ...(maxPayloadMegs === undefined ? {} : { maxPackedBytes: maxPayloadMegs << 20, maxUnpackedBytes: 3 * (maxPayloadMegs << 20) }),
+  ...(maxPayloadMegs === undefined ? {} : { maxPackedBytes: maxPayloadMegs * 1024 ** 2, maxUnpackedBytes: 3 * maxPayloadMegs * 1024 ** 2 }),
   authenticator: {
     async authenticate({ username, password }: { username: string; password: string }) {
       return password !== '' && users[username] === password ? { loginName: username } : null;
