@@ -68,7 +68,17 @@ def unknown_keys(rng):
 
 
 # Keys that Anki drops because it writes them itself
-RESERVED = ["id", "name", "mod", "usn", "ord", "did", "conf", "desc", "reviewLimit", "desiredRetention", "fsrsParams6", "latexsvg", "tag"]
+RESERVED = """
+    id name type mod usn sortf did tmpls flds css latexPre latexPost latexsvg req originalStockKind originalId
+    ord sticky rtl font size description plainText collapsed excludeFromSearch tag preventDeletion
+    qfmt afmt bqfmt bafmt bfont bsize
+    lrnToday revToday newToday timeToday browserCollapsed desc dyn
+    conf extendNew extendRev reviewLimit newLimit reviewLimitToday newLimitToday desiredRetention
+    maxTaken autoplay timer replayq newMix newPerDayMinimum interdayLearningMix reviewOrder newSortOrder newGatherPriority
+    buryInterdayLearning fsrsWeights fsrsParams5 fsrsParams6 ignoreRevlogsBeforeDate easyDaysPercentages stopTimerOnAnswer
+    secondsToShowQuestion secondsToShowAnswer questionAction answerAction waitForAudio sm2Retention weightSearch
+""".split()
+RESERVED_PARTS = "bury delays initialFactor ints order perDay ease4 ivlFct maxIvl hardFactor leechAction leechFails minInt mult".split()
 
 
 def other_blob(rng):
@@ -78,11 +88,12 @@ def other_blob(rng):
         deep = b"[" * 200 + b"]" * 200
         return rng.choice([b"not json", b"[1]", b'{"a":1', b'"text"', b'{"a":"\\ud800"}', b'{"a":1e999}', b'{"a":"\xff"}', deep])
     keys = unknown_keys(rng)
-    for key in rng.sample(RESERVED, 3):
+    for key in rng.sample(RESERVED, 12):
         keys[key] = some_json(rng)
     for part in ("new", "rev", "lapse"):
         if rng.random() < 0.5:
-            keys[part] = rng.choice([{**unknown_keys(rng), "delays": [1], "bury": True, "mult": 3}, 7])
+            reserved = {key: some_json(rng) for key in rng.sample(RESERVED_PARTS, 4)}
+            keys[part] = rng.choice([{**unknown_keys(rng), **reserved}, {**unknown_keys(rng), **reserved}, 7])
     return json.dumps(keys, ensure_ascii=rng.random() < 0.5).encode()
 
 
@@ -102,7 +113,7 @@ def some_value(rng, field):
     if t == field.TYPE_INT64:
         return rng.choice([0, 1, rng.randint(-I64, I64 - 1), rng.randint(0, 2**41)])
     if t == field.TYPE_UINT32:
-        return rng.choice([0, 1, 20, 36500, 40000, 2**31, 2**32 - 1, rng.randint(0, 9999)])
+        return rng.choice([0, 1, 20, 9999, 10000, 36500, 36501, 2**31, 2**32 - 1, rng.randint(0, 9999)])
     if t == field.TYPE_INT32:
         return rng.choice([0, 1, -1, 2**31 - 1, -(2**31), rng.randint(0, 9999)])
     if t == field.TYPE_ENUM:
@@ -283,6 +294,18 @@ def add_random(col, rng, count=40):
         attempt(col, "insert into graves values (?,?,?)", rng.randint(-I64, I64 - 1), rng.randint(0, 2), usn)
 
 
+def add_bounds(col):
+    """Presets on both sides of the bounds that Anki sets to their numbers."""
+    floats = [bound * factor for bound in (0.5, 0.7, 0.97, 0.99, 1.0, 1.3, 1.31, 2.0, 5.0) for factor in (0.999, 1, 1.001)] + [0.0, -0.1]
+    ints = [0, 1, 2, 9998, 9999, 10000, 36499, 36500, 36501, 65535, 65536, 2**32 - 1]
+    for n, value in enumerate(floats):
+        conf = DeckConfig.Config()
+        for field in conf.DESCRIPTOR.fields:
+            if not is_repeated(field) and field.type in (field.TYPE_FLOAT, field.TYPE_UINT32):
+                setattr(conf, field.name, value if field.type == field.TYPE_FLOAT else ints[n % len(ints)])
+        col.db.execute("insert into deck_config values (?,?,?,?,?)", 500 + n, f"bound {n}", 0, 0, list(conf.SerializeToString()))
+
+
 def add_big(col, rng):
     def copies(table, count, columns, row):
         rows = []
@@ -317,6 +340,7 @@ def generate(kind, seed, out):
         add_natural(col, rng)
         if kind == "random":
             add_random(col, rng)
+            add_bounds(col)
     col.close()
 
 

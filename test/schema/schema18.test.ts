@@ -150,10 +150,11 @@ describe('protobuf', () => {
   });
 
   for (const [damage, bytes] of Object.entries({
-    'a float where an integer belongs': [0x4d, 0, 0, 0, 0],
-    'an integer where a float belongs': [0x58, 1],
-    'an integer where text belongs': [0xe8, 0x02, 1],
-    'text where an integer belongs': [0x4a, 1, 1],
+    // of these, the bytes also make sense when the wire type is overlooked
+    'a float where an integer belongs': [0x4d, 0x01, 0x48, 0x81, 0x00],
+    'an integer where a float belongs': [0x58, 0x80, 0x80, 0x80, 0x00],
+    'an integer where text belongs': [0xe8, 0x02, 0x00],
+    'text where an integer belongs': [0x4a, 0x02, 0x48, 0x05],
     'a list that ends inside a float': [0x0a, 5, 0, 0, 0x80, 0x3f, 0],
     'a length beyond the end': [0xfa, 0x0f, 0x7f, 0x7b],
     'field number 0': [0x00, 0x01],
@@ -166,8 +167,10 @@ describe('protobuf', () => {
   }
 
   test('a damaged part inside of a message is refused', () => {
-    const notetype = { id: 1n, name: 'n', ...stamps, config: Uint8Array.from([0x42, 0x02, 0x0d, 0x00]) };
-    assert.throws(() => notetypesToSchema11([notetype], [], [], collectLosses()), /notetype 1 is damaged/);
+    for (const config of [[0x42, 0x02, 0x0d, 0x00], [0x40, 0x00], [0x42, 0x05, 0x0d, 0x01, 0x08, 0x81, 0x00]]) {
+      const notetype = { id: 1n, name: 'n', ...stamps, config: Uint8Array.from(config) };
+      assert.throws(() => notetypesToSchema11([notetype], [], [], collectLosses()), /notetype 1 is damaged/);
+    }
   });
 });
 
