@@ -2,6 +2,7 @@ import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from '
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { newCollection } from '../../schema/new-collection.ts';
+import { syncFolder } from '../files/durable.ts';
 import type { RowKind } from '../storage.ts';
 
 /** Anki's schema 11, from rslib's `storage/schema11.sql`: what a collection looks like at rest. */
@@ -95,18 +96,18 @@ export function schemaVersionOf(db: Database.Database): number {
 
 /** Takes the place of `to` as a whole, durably: fsync of the file, rename, fsync of the folder. */
 export function replaceFile(from: string, to: string): void {
-  fsyncPath(from);
+  syncFile(from);
   renameSync(from, to);
-  fsyncPath(dirname(to));
+  syncFolder(dirname(to));
 }
 
-/** fsync of a file or folder by its path. */
-export function fsyncPath(path: string): void {
-  const fd = openSync(path, 'r');
+/** Makes the contents of one file durable. */
+export function syncFile(path: string): void {
+  const descriptor = openSync(path, 'r+');
   try {
-    fsyncSync(fd);
+    fsyncSync(descriptor);
   } finally {
-    closeSync(fd);
+    closeSync(descriptor);
   }
 }
 

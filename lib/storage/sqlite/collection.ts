@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, copyFileSync, existsSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, existsSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
 import { SyncError } from '../../errors.ts';
+import { makeFolder } from '../files/durable.ts';
 import { stagingFolder } from '../files/staging.ts';
+import { userFolder } from '../files/user-folder.ts';
 import type { CollectionMeta, CollectionSession, CollectionStore, ExportedFile, UserPlace } from '../storage.ts';
 import { prepareUpload } from './anki2.ts';
 import { createCollectionFile, hasJournal, openCollectionFile, replaceFile, schemaVersionOf } from './collection-file.ts';
@@ -109,13 +111,13 @@ export class SqliteCollectionStore implements CollectionStore {
   }
 
   #folder(user: UserPlace): string {
-    const folder = join(this.#base, user.folder);
-    mkdirSync(folder, { recursive: true });
+    const folder = userFolder(this.#base, user);
+    makeFolder(folder);
     return folder;
   }
 
   #path(user: UserPlace): string {
-    return join(this.#base, user.folder, 'collection.anki2');
+    return join(userFolder(this.#base, user), 'collection.anki2');
   }
 
   #opened(user: UserPlace): OpenCollection {
@@ -124,9 +126,8 @@ export class SqliteCollectionStore implements CollectionStore {
     const folder = this.#folder(user);
     const path = this.#path(user);
     if (!existsSync(path)) {
-      // a write-ahead log without its collection would be replayed into the new file
-      rmSync(`${path}-wal`, { force: true });
-      rmSync(`${path}-shm`, { force: true });
+      // a log without its collection would be replayed into the new file
+      setJournalAside(path);
       createCollectionFile(path);
     }
     let db = openCollectionFile(path, this.#cacheKib);
@@ -184,11 +185,8 @@ export class SqliteCollectionStore implements CollectionStore {
         db.close();
       }
     } catch {
-      for (const suffix of ['-wal', '-journal']) {
-        if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.damaged-${Date.now()}${suffix}`);
-      }
+      setJournalAside(path);
     }
-    rmSync(`${path}-shm`, { force: true });
     if (hasJournal(path)) throw new SyncError('INTERNAL', 'the log of the old collection is still there');
   }
 
@@ -217,6 +215,14 @@ function statement(collection: OpenCollection, sql: string): Statement {
     collection.statements.set(sql, prepared);
   }
   return prepared;
+}
+
+/** Out of SQLite's sight, but not gone: somebody may still want to look at it. */
+function setJournalAside(path: string): void {
+  for (const suffix of ['-wal', '-journal']) {
+    if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.aside-${Date.now()}${suffix}`);
+  }
+  rmSync(`${path}-shm`, { force: true });
 }
 
 /** Bytes 18 and 19 of the header say "rollback journal" (SQLite file format, section 1.3): clients before 2.1.45 cannot open a WAL file. */

@@ -1,6 +1,7 @@
-import { constants, copyFileSync, linkSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { constants, copyFileSync, linkSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fsyncPath } from './collection-file.ts';
+import { makeFolder, syncFolder } from '../files/durable.ts';
+import { syncFile } from './collection-file.ts';
 
 export interface SnapshotLimits {
   /** How many replaced collections are kept per user. Default 5. */
@@ -21,7 +22,7 @@ export function snapshotsFolder(userFolder: string): string {
 /** Keeps the closed collection at `path` under the time of `nowMillis`, durably, without moving it. */
 export function takeSnapshot(userFolder: string, path: string, nowMillis: number): string {
   const folder = snapshotsFolder(userFolder);
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const stamp = new Date(nowMillis).toISOString().replace(/[-:.]/g, '');
   for (let attempt = 0; ; attempt += 1) {
     const target = join(folder, attempt === 0 ? `${stamp}.anki2` : `${stamp}-${attempt}.anki2`);
@@ -31,8 +32,7 @@ export function takeSnapshot(userFolder: string, path: string, nowMillis: number
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
       throw error;
     }
-    fsyncPath(folder);
-    fsyncPath(userFolder);
+    syncFolder(folder);
     return target;
   }
 }
@@ -44,7 +44,7 @@ function keep(path: string, target: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw error;
     copyFileSync(path, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    fsyncPath(target);
+    syncFile(target);
   }
 }
 
