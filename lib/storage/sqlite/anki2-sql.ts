@@ -157,6 +157,7 @@ function tableConstraint(reader: TokenReader, table: PlainTable): void {
     reader.expect('foreign');
     reader.expect('key');
     names(reader);
+    reader.expect('references');
     references(reader, table);
   }
 }

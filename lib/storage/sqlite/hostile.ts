@@ -14,8 +14,11 @@ const HEADER_BYTES = 100;
 const CACHE_KIBS = 24 * 1024;
 /** Anki's own schema has 40 entries; add-ons bring a few tables. */
 const MAX_SCHEMA_ENTRIES = 2_000;
-const MAX_SCHEMA_PAGES = 5_000;
-const MAX_SMALL_TREE_PAGES = 100_000;
+/** Of the schema, of one table of statistics, of `col`: each has a handful. */
+const MAX_TREE_PAGES = 2_000;
+const MAX_ENTRY_BYTES = 256 * 1024;
+/** Of the schema and the statistics, which SQLite holds in memory. */
+const MAX_HELD_BYTES = 16 * 1024 * 1024;
 
 export interface HostileSchema {
   /** By lower case name. */
@@ -44,6 +47,7 @@ export function checkBeforeOpening(path: string): void {
     }
     const writeVersion = header[18]!;
     const readVersion = header[19]!;
+    if ((header.readUInt32BE(56) & 2) !== 0) throw new CorruptFile('the text of the file is not UTF-8');
     // SQLite reads the first in WAL mode only, and would not write it
     if (readVersion > 2 || (writeVersion > 2 && readVersion !== 2)) throw new CorruptFile('the file has an unknown format version');
     if (writeVersion > 1 || readVersion > 1) writeSync(fd, Uint8Array.of(1, 1), 0, 2, 18);
@@ -140,18 +144,26 @@ function checkTrees(fd: number, header: Buffer, bytes: number): void {
   const claimed = header.readUInt16BE(16);
   const pageBytes = claimed === 1 ? 65536 : claimed;
   if (pageBytes < 512 || (pageBytes & (pageBytes - 1)) !== 0) throw new CorruptFile('the file has an impossible page size');
-  const roots: number[] = [];
-  const utf16 = header.readUInt32BE(56) === 1 || header.readUInt32BE(56) === 0 ? undefined : header.readUInt32BE(56) === 2 ? 'utf-16le' : 'utf-16be';
-  walkTree(fd, 1, pageBytes, bytes, MAX_SCHEMA_PAGES, (page, cell) => {
-    const root = rootOfReadEarly(page, cell, utf16);
-    if (root !== undefined) roots.push(root);
-    if (roots.length > 10) throw new CorruptFile('the schema has two entries of one name');
+  const file = { fd, pageBytes, bytes };
+  const early = new Map<number, string>();
+  let heldBytes = 0;
+  const hold = (page: Buffer, at: number): void => {
+    const entryBytes = varint(page, { at });
+    heldBytes += entryBytes;
+    if (entryBytes > MAX_ENTRY_BYTES || heldBytes > MAX_HELD_BYTES) throw new CorruptFile('the schema or the statistics are too large');
+  };
+  walkTree(file, 1, (page, at) => {
+    hold(page, at);
+    const entry = readEarly(page, at);
+    if (entry !== undefined) early.set(entry.root, entry.name);
   });
-  for (const root of roots) walkTree(fd, root, pageBytes, bytes, MAX_SMALL_TREE_PAGES, () => {});
+  if (early.size > 10) throw new CorruptFile('the schema has two entries of one name');
+  for (const [root, name] of early) walkTree(file, root, name === 'col' ? () => {} : hold);
 }
 
-/** Calls `leafCell` with the page and the offset of each cell of the leaves. Pages beyond the end are left to SQLite. */
-function walkTree(fd: number, root: number, pageBytes: number, bytes: number, maxPages: number, leafCell: (page: Buffer, at: number) => void): void {
+/** Calls `leafCell` with the page and the offset of each cell of the leaves. Constant memory but for the set of pages. */
+function walkTree(file: { fd: number; pageBytes: number; bytes: number }, root: number, leafCell: (page: Buffer, at: number) => void): void {
+  const { fd, pageBytes, bytes } = file;
   const seen = new Set<number>();
   const open = [root];
   const page = Buffer.alloc(pageBytes);
@@ -160,7 +172,7 @@ function walkTree(fd: number, root: number, pageBytes: number, bytes: number, ma
     if (number === 0 || (number - 1) * pageBytes >= bytes) throw new CorruptFile('a tree leads out of the file');
     if (seen.has(number)) throw new CorruptFile('a tree reaches a page twice');
     seen.add(number);
-    if (seen.size > maxPages) throw new CorruptFile('the schema or the statistics are too large');
+    if (seen.size > MAX_TREE_PAGES) throw new CorruptFile('the schema or the statistics are too large');
     page.fill(0);
     readSync(fd, page, 0, pageBytes, (number - 1) * pageBytes);
     const start = number === 1 ? HEADER_BYTES : 0;
@@ -180,8 +192,8 @@ function walkTree(fd: number, root: number, pageBytes: number, bytes: number, ma
   }
 }
 
-/** Root page of the table that this entry of the schema names, if it is one that is read before the check. */
-function rootOfReadEarly(page: Buffer, at: number, utf16: string | undefined): number | undefined {
+/** Name and root page of the table that this entry of the schema makes, if it is one that is read before the check. */
+function readEarly(page: Buffer, at: number): { name: string; root: number } | undefined {
   const read = { at };
   varint(page, read);
   varint(page, read);
@@ -190,23 +202,21 @@ function rootOfReadEarly(page: Buffer, at: number, utf16: string | undefined): n
   const types: number[] = [];
   while (types.length < 4 && read.at < headerEnd) types.push(varint(page, read));
   const [type = 0, name = 0, table = 0, root = 0] = types;
-  let valueAt = headerEnd + textBytes(type);
-  const nameText = decode(page.subarray(valueAt, valueAt + textBytes(name)), utf16);
-  if (!/^(col|sqlite_stat\d)$/i.test(nameText)) return undefined;
-  valueAt += textBytes(name) + textBytes(table);
-  // an index has no such name, a view no root page
+  const nameAt = headerEnd + valueBytes(type);
+  const text = page.toString('latin1', nameAt, nameAt + valueBytes(name));
+  if (!/^(col|sqlite_stat\d)$/i.test(text)) return undefined;
+  const rootAt = nameAt + valueBytes(name) + valueBytes(table);
+  // anything but a positive integer is no root page, and SQLite says so
   if (root < 1 || root > 6) return undefined;
-  const rootBytes = [0, 1, 2, 3, 4, 6, 8][root]!;
-  if (valueAt + rootBytes > page.length) throw new CorruptFile('the schema has an entry that cannot be read');
-  return rootBytes === 8 ? Number(page.readBigUInt64BE(valueAt)) : page.readUIntBE(valueAt, rootBytes);
+  const rootBytes = valueBytes(root);
+  if (rootAt + rootBytes > page.length) throw new CorruptFile('the schema has an entry that cannot be read');
+  const number = rootBytes === 8 ? Number(page.readBigUInt64BE(rootAt)) : page.readUIntBE(rootAt, rootBytes);
+  return { name: lowerAscii(text), root: number };
 }
 
-function textBytes(serialType: number): number {
+/** Size of a value by its serial type, as SQLite's record format has it. */
+function valueBytes(serialType: number): number {
   return serialType >= 12 ? Math.floor((serialType - 12) / 2) : ([0, 1, 2, 3, 4, 6, 8, 8][serialType] ?? 0);
-}
-
-function decode(bytes: Buffer, utf16: string | undefined): string {
-  return utf16 === undefined ? bytes.toString('latin1') : new TextDecoder(utf16).decode(bytes);
 }
 
 function varint(page: Buffer, read: { at: number }): number {
