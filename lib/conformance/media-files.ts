@@ -1,8 +1,7 @@
 /** What every `MediaFiles` must do, as tests for `node:test`. */
 import assert from 'node:assert/strict';
 import { hash, randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { MediaChange, MediaFiles, UserPlace } from '../storage/storage.ts';
@@ -34,25 +33,32 @@ function deleted(name: string): MediaChange {
   return { name, deleted: true };
 }
 
+/** Stages the contents as an upload has them: one behind the other in one file, between other bytes. */
 async function stage(files: MediaFiles, user: UserPlace, contents: [name: string, content: string][]): Promise<void> {
-  const folder = await files.stagingFolder(user);
-  const staged = contents.map(([name, content]) => ({ name, content, sha1: hash('sha1', content), path: join(folder, randomUUID()) }));
-  for (const { path, content } of staged) await writeFile(path, content);
-  await files.stage(user, staged.map(({ name, sha1, path }) => ({ name, sha1, path })));
-  for (const { path } of staged) assert.ok(!existsSync(path), 'a staged file is consumed');
+  const path = join(await files.stagingFolder(user), randomUUID());
+  let whole = Buffer.from('before');
+  const staged = contents.map(([name, content]) => {
+    const offset = whole.length;
+    whole = Buffer.concat([whole, Buffer.from(`${content}between`)]);
+    return { name, sha1: hash('sha1', content), path, offset, bytes: Buffer.byteLength(content) };
+  });
+  await writeFile(path, whole);
+  await files.stage(user, staged);
+  await rm(path, { force: true });
 }
 
 async function put(files: MediaFiles, user: UserPlace, contents: [name: string, content: string][]): Promise<void> {
   await stage(files, user, contents);
   await files.settle(user, contents.map(([name, content]) => change(name, content)));
+  await files.discardStaged(user);
 }
 
 /** The content that is read for what was once `content`, or null. */
 async function read(files: MediaFiles, user: UserPlace, name: string, content: string): Promise<string | null> {
   const found = await files.read(user, name, hash('sha1', content));
   if (found === null) return null;
-  const text = await readFile(found.path, 'utf8');
-  assert.equal(found.bytes, Buffer.byteLength(text));
+  const text = (await readFile(found.path)).toString('utf8', found.offset, found.offset + found.bytes);
+  assert.equal(Buffer.byteLength(text), found.bytes);
   return text;
 }
 
@@ -119,6 +125,8 @@ export function mediaFilesSuite(title: string, make: () => Promise<MediaFilesUnd
       await files.settle(ada, changes.slice(0, 2));
       await files.settle(ada, changes);
       await files.settle(ada, changes);
+      await files.discardStaged(ada);
+      await files.settle(ada, changes);
       assert.equal(await read(files, ada, 'gone', 'gone'), null);
       assert.equal(await read(files, ada, 'replaced', 'new'), 'new');
       assert.equal(await read(files, ada, 'added', 'added'), 'added');
@@ -132,6 +140,17 @@ export function mediaFilesSuite(title: string, make: () => Promise<MediaFilesUnd
       assert.equal(await read(files, ada, 'a.png', 'old'), 'old');
       await files.settle(ada, [change('b.png', 'b')]);
       assert.equal(await read(files, ada, 'b.png', 'b'), null);
+    });
+
+    test('what lies in several files is staged at once', async (files) => {
+      const folder = await files.stagingFolder(ada);
+      for (const name of ['one', 'two']) await writeFile(join(folder, name), name);
+      await files.stage(ada, ['one', 'two'].map((name) => ({ name, sha1: hash('sha1', name), path: join(folder, name), offset: 0, bytes: 3 })));
+      for (const name of ['one', 'two']) await rm(join(folder, name), { force: true });
+      for (const name of ['one', 'two']) assert.equal(await read(files, ada, name, name), name);
+      await files.settle(ada, [change('one', 'one'), change('two', 'two')]);
+      await files.discardStaged(ada);
+      for (const name of ['one', 'two']) assert.equal(await read(files, ada, name, name), name);
     });
 
     test('files of the same content are independent', async (files) => {
@@ -169,8 +188,8 @@ export function mediaFilesSuite(title: string, make: () => Promise<MediaFilesUnd
       await writeFile(join(folder, 'new'), 'new');
       await assert.rejects(
         files.stage(ada, [
-          { name: 'b.png', sha1: hash('sha1', 'new'), path: join(folder, 'new') },
-          { name: 'a.png', sha1: hash('sha1', 'lost'), path: join(folder, 'lost') },
+          { name: 'b.png', sha1: hash('sha1', 'new'), path: join(folder, 'new'), offset: 0, bytes: 3 },
+          { name: 'a.png', sha1: hash('sha1', 'lost'), path: join(folder, 'lost'), offset: 0, bytes: 4 },
         ]),
       );
       assert.equal(await read(files, ada, 'b.png', 'new'), null);

@@ -1,11 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SyncError } from '../errors.ts';
 import type { MediaChange, MediaEntry } from '../storage/storage.ts';
 import { MAX_FILES_IN_ZIP } from './limits.ts';
 import { checkMediaName } from './media-name.ts';
-import { settleInterrupted, type UserMedia } from './user-media.ts';
-import { UploadZip } from './zip.ts';
+import { settleMedia, type UserMedia } from './user-media.ts';
+import { UploadZip, type VerifiedFile } from './zip.ts';
 
 /** One entry of an upload's `_meta`: a name, and the entry of the zip with its bytes, or null where the file was deleted. */
 interface UploadedName {
@@ -13,64 +14,68 @@ interface UploadedName {
   entryName: string | null;
 }
 
-/** The same, unpacked. */
+/** The same, with its bytes, which lie in the zip or in a file unpacked from it. */
 interface UploadedChange {
   name: string;
-  file: { path: string; sha1: string; bytes: number } | null;
+  file: VerifiedFile | null;
 }
 
 /**
- * Applies the zip at `zipPath` whole or not at all; the file stays the caller's. Answers how many entries were processed,
- * which is all of them, and the usn after that: identical files and names already deleted do not raise it.
+ * Applies the zip at `zipPath`, in the staging folder, whole or not at all. Answers how many entries were processed, which
+ * is all of them, and the usn after that: identical files and names already deleted do not raise it.
+ * The zip may be taken away; the caller removes it if it is left, and calls `settleMedia` when the client has its answer.
  */
 export async function uploadChanges(media: UserMedia, zipPath: string): Promise<[processed: number, usn: number]> {
   const { store, files, user } = media;
-  await settleInterrupted(media);
-  await files.discardStaged(user);
-  const folder = await mkdtemp(join(await files.stagingFolder(user), 'upload-'));
+  await settleMedia(media);
+  const unpackedPath = join(await files.stagingFolder(user), `unpacked-${randomUUID()}`);
   try {
-    const uploaded = await unpack(zipPath, folder);
+    const uploaded = await verify(zipPath, unpackedPath);
     const changes = decide(uploaded, await store.entries(user, uploaded.map(({ name }) => name)));
     if (changes.length === 0) return [uploaded.length, (await store.totals(user)).lastUsn];
 
-    const last = [...new Map(changes.map((change) => [change.name, change])).values()];
-    await files.stage(user, last.flatMap(stagedFile));
-    const usn = await store.apply(user, changes.map(({ path: _path, ...change }) => change));
-    await files.settle(user, last);
-    await store.settled(user);
-    return [uploaded.length, usn];
+    try {
+      await files.stage(user, lastOfEachName(changes).flatMap(stagedFile));
+      return [uploaded.length, await store.apply(user, changes.map(mediaChange))];
+    } catch (error) {
+      // a full disk should not stay full until the next upload
+      await files.discardStaged(user).catch(() => {});
+      throw error;
+    }
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await rm(unpackedPath, { force: true });
   }
 }
-
-/** A change of the index, and where its bytes lie. */
-type PendingChange = MediaChange & { path?: string };
 
 /** What the entries change, one after the other: a name may occur twice. */
-function decide(uploaded: UploadedChange[], known: MediaEntry[]): PendingChange[] {
+function decide(uploaded: UploadedChange[], known: MediaEntry[]): UploadedChange[] {
   const current = new Map(known.map((entry) => [entry.name, entry.bytes === 0 ? null : entry.sha1]));
-  const changes: PendingChange[] = [];
-  for (const { name, file } of uploaded) {
-    const before = current.get(name) ?? null;
-    if (before === (file?.sha1 ?? null)) continue;
-    current.set(name, file?.sha1 ?? null);
-    changes.push(file === null ? { name, deleted: true } : { name, ...file });
-  }
-  return changes;
+  return uploaded.filter(({ name, file }) => {
+    const sha1 = file?.sha1 ?? null;
+    if (sha1 === (current.get(name) ?? null)) return false;
+    current.set(name, sha1);
+    return true;
+  });
 }
 
-function stagedFile(change: PendingChange): { name: string; sha1: string; path: string }[] {
-  return change.deleted === true ? [] : [{ name: change.name, sha1: change.sha1, path: change.path! }];
+function lastOfEachName(changes: UploadedChange[]): UploadedChange[] {
+  return [...new Map(changes.map((change) => [change.name, change])).values()];
 }
 
-async function unpack(zipPath: string, folder: string): Promise<UploadedChange[]> {
-  const zip = await UploadZip.open(zipPath);
+function stagedFile({ name, file }: UploadedChange): ({ name: string } & VerifiedFile)[] {
+  return file === null ? [] : [{ name, ...file }];
+}
+
+function mediaChange({ name, file }: UploadedChange): MediaChange {
+  return file === null ? { name, deleted: true } : { name, sha1: file.sha1, bytes: file.bytes };
+}
+
+async function verify(zipPath: string, unpackedPath: string): Promise<UploadedChange[]> {
+  const zip = await UploadZip.open(zipPath, unpackedPath);
   try {
     const uploaded: UploadedChange[] = [];
-    for (const [index, { name, entryName }] of parseMeta(await zip.meta()).entries()) {
-      const path = join(folder, String(index));
-      uploaded.push({ name, file: entryName === null ? null : { path, ...(await zip.extract(entryName, path)) } });
+    for (const { name, entryName } of parseMeta(await zip.meta())) {
+      uploaded.push({ name, file: entryName === null ? null : await zip.verify(entryName) });
     }
     return uploaded;
   } finally {

@@ -7,10 +7,15 @@ export interface UserMedia {
   user: UserPlace;
 }
 
-/** Brings the files to what the index says, if a crash came between the two. */
-export async function settleInterrupted({ store, files, user }: UserMedia): Promise<void> {
+/**
+ * Brings the files to what the index says. Called when an upload has been answered, since no client should wait for it;
+ * and before the files are changed or sent, in case that a crash came between.
+ */
+export async function settleMedia({ store, files, user }: UserMedia): Promise<void> {
   const changes = await store.unsettled(user);
-  if (changes.length === 0) return;
-  await files.settle(user, changes);
-  await store.settled(user);
+  if (changes.length > 0) {
+    await files.settle(user, changes);
+    await store.settled(user);
+  }
+  await files.discardStaged(user);
 }

@@ -1,13 +1,14 @@
 /** The two zips of media sync: what clients upload, and what they download. */
 import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, createWriteStream, openSync, readSync, writeSync } from 'node:fs';
-import { readFile, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { crc32 } from 'node:zlib';
 import yauzl from 'yauzl';
 import yazl from 'yazl';
 import { SyncError } from '../errors.ts';
+import type { FileRange } from '../storage/storage.ts';
 import { MAX_FILE_BYTES, MAX_META_BYTES } from './limits.ts';
 
 /** Entries of a zip that we are willing to list. A client's has 26 at most. */
@@ -24,11 +25,11 @@ const DEFLATED = 8;
  */
 class FileReader extends yauzl.RandomAccessReader {
   readonly #descriptor: number;
-  readonly #path: string;
+  readonly path: string;
 
   constructor(path: string) {
     super();
-    this.#path = path;
+    this.path = path;
     this.#descriptor = openSync(path, 'r');
   }
 
@@ -51,7 +52,7 @@ class FileReader extends yauzl.RandomAccessReader {
   }
 
   override _readStreamForRange(start: number, end: number): Readable {
-    return createReadStream(this.#path, { start, end: end - 1 });
+    return createReadStream(this.path, { start, end: end - 1 });
   }
 
   /** yauzl's own `close` comes only when it has read to the end. */
@@ -60,27 +61,39 @@ class FileReader extends yauzl.RandomAccessReader {
   }
 }
 
+/** Bytes of an upload that are what the zip declares. */
+export interface VerifiedFile extends FileRange {
+  sha1: string;
+}
+
 /** The zip of `uploadChanges`, open for reading. Everything that is wrong with it is a `MEDIA_ZIP_INVALID`. */
 export class UploadZip {
   readonly #reader: FileReader;
   readonly #zip: yauzl.ZipFile;
   readonly #entries: Map<string, yauzl.Entry>;
+  readonly #unpackedPath: string;
+  /** Open once a compressed entry was met. */
+  #unpacked: number | undefined;
   #unpackedBytes = 0;
+  /** Of all entries that were read. */
+  #totalBytes = 0;
 
-  private constructor(reader: FileReader, zip: yauzl.ZipFile, entries: Map<string, yauzl.Entry>) {
+  private constructor(reader: FileReader, zip: yauzl.ZipFile, entries: Map<string, yauzl.Entry>, unpackedPath: string) {
+    this.#unpackedPath = unpackedPath;
     this.#reader = reader;
     this.#zip = zip;
     this.#entries = entries;
   }
 
-  static async open(path: string): Promise<UploadZip> {
+  /** Compressed entries are unpacked into a new file at `unpackedPath`, one behind the other. */
+  static async open(path: string, unpackedPath: string): Promise<UploadZip> {
     const { size } = await stat(path);
     const reader = new FileReader(path);
     try {
       // names are decoded by us: as keys they may look like paths, and yauzl would refuse the whole zip
       const zip = await yauzl.fromRandomAccessReaderPromise(reader, size, { autoClose: false, decodeStrings: false });
       zip.on('error', () => {});
-      return new UploadZip(reader, zip, await listEntries(zip));
+      return new UploadZip(reader, zip, await listEntries(zip), unpackedPath);
     } catch (error) {
       reader.closeFile();
       throw zipError(error);
@@ -98,24 +111,34 @@ export class UploadZip {
     }
   }
 
-  /** Unpacks one entry to a new file; not fsynced. */
-  async extract(entryName: string, toPath: string): Promise<{ sha1: string; bytes: number }> {
+  /** Checks one entry, and tells where its bytes lie: in the zip itself, as all of today's clients store them, or unpacked. */
+  async verify(name: string): Promise<VerifiedFile> {
     const hash = createHash('sha1');
-    const descriptor = openSync(toPath, 'wx');
-    try {
-      const bytes = await this.#read(entryName, MAX_FILE_BYTES, (chunk) => {
-        hash.update(chunk);
-        for (let written = 0; written < chunk.length; ) written += writeSync(descriptor, chunk, written);
-      });
-      if (bytes === 0) throw new SyncError('MEDIA_ZIP_INVALID', 'the zip has an empty file');
-      return { sha1: hash.digest('hex'), bytes };
-    } finally {
-      closeSync(descriptor);
-    }
+    const offset = this.#unpackedBytes;
+    const unpacked = this.#entries.get(name)?.compressionMethod === DEFLATED;
+    const bytes = await this.#read(name, MAX_FILE_BYTES, (chunk) => {
+      hash.update(chunk);
+      if (unpacked) this.#append(chunk);
+    });
+    if (bytes === 0) throw new SyncError('MEDIA_ZIP_INVALID', 'the zip has an empty file');
+    const sha1 = hash.digest('hex');
+    if (unpacked) return { path: this.#unpackedPath, offset, bytes, sha1 };
+    return { path: this.#reader.path, offset: await this.#dataStart(this.#entries.get(name)!), bytes, sha1 };
   }
 
   close(): void {
     this.#reader.closeFile();
+    if (this.#unpacked !== undefined) closeSync(this.#unpacked);
+  }
+
+  #append(chunk: Buffer): void {
+    this.#unpacked ??= openSync(this.#unpackedPath, 'wx');
+    for (let written = 0; written < chunk.length; ) written += writeSync(this.#unpacked, chunk, written);
+    this.#unpackedBytes += chunk.length;
+  }
+
+  async #dataStart(entry: yauzl.Entry): Promise<number> {
+    return (await this.#zip.readLocalFileHeaderPromise(entry, { minimal: true })).fileDataStart;
   }
 
   /** Hands out the unpacked bytes, checked against the size and checksum that the zip declares. */
@@ -126,8 +149,8 @@ export class UploadZip {
       throw new SyncError('MEDIA_ZIP_INVALID', 'the zip has an entry that is encrypted or compressed in an unknown way');
     }
     // yauzl stops a stream that unpacks to more than was declared
-    this.#unpackedBytes += entry.uncompressedSize;
-    if (entry.uncompressedSize > maxBytes || this.#unpackedBytes > MAX_UNPACKED_BYTES) {
+    this.#totalBytes += entry.uncompressedSize;
+    if (entry.uncompressedSize > maxBytes || this.#totalBytes > MAX_UNPACKED_BYTES) {
       throw new SyncError('MEDIA_ZIP_INVALID', 'the zip unpacks to too much');
     }
     let bytes = 0;
@@ -151,11 +174,11 @@ export class UploadZip {
       yield* (await this.#zip.openReadStreamPromise(entry)) as AsyncIterable<Buffer>;
       return;
     }
-    const { fileDataStart } = await this.#zip.readLocalFileHeaderPromise(entry, { minimal: true });
+    const start = await this.#dataStart(entry);
     const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, entry.uncompressedSize));
     for (let done = 0; done < entry.uncompressedSize; ) {
       const part = chunk.subarray(0, entry.uncompressedSize - done);
-      this.#reader.readInto(part, fileDataStart + done);
+      this.#reader.readInto(part, start + done);
       yield part;
       done += part.length;
     }
@@ -178,10 +201,8 @@ function zipError(error: unknown): unknown {
   return new SyncError('MEDIA_ZIP_INVALID', 'the body is no zip, or a damaged one', { cause: error, detail: String(error) });
 }
 
-export interface FileToSend {
+export interface FileToSend extends FileRange {
   name: string;
-  path: string;
-  bytes: number;
 }
 
 /** The zip of `downloadFiles`, whole in memory: entries `0`, `1`, … and `_meta` with their names, all stored. */
@@ -191,10 +212,21 @@ export async function zipToBytes(files: readonly FileToSend[]): Promise<Uint8Arr
   const written = (async () => {
     for await (const chunk of zip.outputStream as AsyncIterable<Buffer>) chunks.push(chunk);
   })();
-  for (const [index, file] of files.entries()) zip.addBuffer(await readFile(file.path), String(index), ENTRY_OPTIONS);
+  for (const [index, file] of files.entries()) zip.addBuffer(readRange(file), String(index), ENTRY_OPTIONS);
   end(zip, files);
   await written;
   return Buffer.concat(chunks);
+}
+
+function readRange({ path, offset, bytes }: FileRange): Buffer {
+  const reader = new FileReader(path);
+  try {
+    const buffer = Buffer.allocUnsafe(bytes);
+    reader.readInto(buffer, offset);
+    return buffer;
+  } finally {
+    reader.closeFile();
+  }
 }
 
 /** The same zip as a file, for what should not lie in memory. Answers its size. */
@@ -202,7 +234,13 @@ export async function zipToFile(files: readonly FileToSend[], path: string): Pro
   const zip = new yazl.ZipFile();
   const output = createWriteStream(path, { flags: 'wx' });
   zip.on('error', (error) => output.destroy(error));
-  for (const [index, file] of files.entries()) zip.addFile(file.path, String(index), ENTRY_OPTIONS);
+  for (const [index, file] of files.entries()) {
+    zip.addReadStreamLazy(String(index), { ...ENTRY_OPTIONS, size: file.bytes }, (callback) => {
+      const stream = createReadStream(file.path, { start: file.offset, end: file.offset + file.bytes - 1, highWaterMark: CHUNK_BYTES });
+      stream.on('error', (error) => output.destroy(error));
+      callback(null, stream);
+    });
+  }
   end(zip, files);
   try {
     await pipeline(zip.outputStream, output);

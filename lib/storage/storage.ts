@@ -220,14 +220,16 @@ export type MediaChange =
 /**
  * PLUG MediaStore: the index. It decides nothing; `media/upload.ts` does.
  *
- * Index and files agree after a crash because `apply` also remembers its changes as unsettled, in the same transaction;
- * the step then calls `MediaFiles.settle` and `settled`. `unsettled` hands out what a crash left over, before anything else is changed.
+ * Index and files agree after a crash because `apply` also remembers its changes as unsettled, in the same transaction.
+ * They are settled when the client has its answer, or before anything else is changed, whichever comes first.
  *
  * @example `media/upload.ts`, for one zip
  * await files.stage(user, staged);
  * const usn = await store.apply(user, changes); // from here on it is so, and a crash cannot undo it
- * await files.settle(user, lastOfEachName(changes));
+ * @example `media/user-media.ts`, after that
+ * await files.settle(user, await store.unsettled(user));
  * await store.settled(user);
+ * await files.discardStaged(user);
  */
 export interface MediaStore {
   totals(user: UserPlace): Promise<MediaTotals>;
@@ -257,31 +259,40 @@ export interface MediaStore {
   close(): Promise<void>;
 }
 
+/** Bytes that lie in a local file, from `offset` on. */
+export interface FileRange {
+  path: string;
+  offset: number;
+  bytes: number;
+}
+
 /**
  * PLUG MediaFiles: the bytes, addressed by user, name and SHA-1, so that a bucket can hold them.
  * Names are any NFC string of 1 to 255 bytes without `/`, NUL, and not `.` or `..`: where the medium cannot hold a name, the implementation maps it.
+ *
+ * A client waits for `stage`, but not for `settle`: what needs many writes to become durable belongs into the latter.
  */
 export interface MediaFiles {
   /**
-   * Local folder for files on their way in (an upload being received, files that wait for `stage`) or out (a zip being
-   * sent), on the file system where `stage` is cheapest; made if missing. Who puts a file there removes it; what an
-   * earlier process left there, the implementation removes.
+   * Local folder for files on their way in (an upload being received) or out (a zip being sent), on the file system where
+   * `stage` is cheapest; made if missing. Who puts a file there removes it; what an earlier process left there, the
+   * implementation removes.
    */
   stagingFolder(user: UserPlace): Promise<string>;
   /**
-   * Takes over files of the staging folder (consumed) and keeps them durably under (name, sha1), without touching what
-   * `read` of an older sha1 finds.
+   * Keeps bytes durably under (name, sha1), without touching what `read` of an older sha1 finds. They lie in files of the
+   * staging folder, often many in one, an uploaded zip. Those files may be taken away; the caller removes what is left of them.
    */
-  stage(user: UserPlace, files: { name: string; sha1: string; path: string }[]): Promise<void>;
+  stage(user: UserPlace, files: ({ name: string; sha1: string } & FileRange)[]): Promise<void>;
   /**
-   * Makes staged files current, durably, and removes deleted ones: at most one change per name. Idempotent: called again
-   * after a crash with the same changes, when some or all of them were done.
+   * Makes staged files current, durably and without `stage`d copies, and removes deleted ones: at most one change per name.
+   * Idempotent: called again after a crash with the same changes, when some or all of them were done.
    */
   settle(user: UserPlace, changes: MediaChange[]): Promise<void>;
-  /** Drops what was staged and never settled. */
+  /** Drops all that was staged. Called when everything that `MediaStore` had unsettled is settled. */
   discardStaged(user: UserPlace): Promise<void>;
-  /** A file that is current or staged, or null when its bytes are gone. `path` is a local file that may be read while no other call for the user runs. */
-  read(user: UserPlace, name: string, sha1: string): Promise<{ path: string; bytes: number } | null>;
+  /** A file that is current or staged, or null when its bytes are gone. The range may be read while no other call for the user runs. */
+  read(user: UserPlace, name: string, sha1: string): Promise<FileRange | null>;
   release(user: UserPlace): Promise<void>;
   close(): Promise<void>;
 }

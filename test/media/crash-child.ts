@@ -1,7 +1,9 @@
 /** A process that takes one step and is killed at its n-th operation: `crash-child.ts <base> <n> upload|download <zip or name>`. */
-import { writeSync } from 'node:fs';
+import { copyFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { downloadFiles } from '../../lib/media/download.ts';
 import { uploadChanges } from '../../lib/media/upload.ts';
+import { settleMedia } from '../../lib/media/user-media.ts';
 import { FolderMediaFiles } from '../../lib/storage/files/folder.ts';
 import { SqliteMediaStore } from '../../lib/storage/sqlite/media.ts';
 
@@ -32,5 +34,11 @@ const watched = new Proxy(store, {
 const files = new FolderMediaFiles({ base, beforeOperation: ({ kind, target }) => operation(`${kind} ${target}`) });
 const media = { store: watched, files, user: { userId: 'ada', folder: 'ada' } };
 
-if (step === 'upload') await uploadChanges(media, argument);
-else await downloadFiles(media, [argument]);
+if (step === 'upload') {
+  const path = join(await files.stagingFolder(media.user), 'body');
+  copyFileSync(argument, path);
+  await uploadChanges(media, path);
+  await settleMedia(media);
+} else {
+  await downloadFiles(media, [argument]);
+}

@@ -71,7 +71,7 @@ describe('a folder that goes to Anki\'s server', () => {
           return { name, content, path, sha1: hash('sha1', content), bytes: content.length };
         }),
       );
-      await media.files.stage(ada, staged.map(({ name, sha1, path }) => ({ name, sha1, path })));
+      await media.files.stage(ada, staged.map(({ name, sha1, path, bytes }) => ({ name, sha1, path, offset: 0, bytes })));
       const changes: MediaChange[] = [...staged.map(({ name, sha1, bytes }) => ({ name, sha1, bytes })), { name: 'deleted.png', deleted: true }];
       await media.store.apply(ada, changes);
       await media.store.close();

@@ -7,7 +7,8 @@ import { mediaChanges } from '../../lib/media/changes.ts';
 import { uploadChanges } from '../../lib/media/upload.ts';
 import { UPLOADS } from './hostile-uploads.ts';
 import { entry, rawUpload, rawZip, uploadZip } from './raw-zip.ts';
-import { ada, download, PLUGS, put, stateOf, upload, withMedia } from './user-media.ts';
+import { readZip } from './read-zip.ts';
+import { ada, bytesOf, download, PLUGS, put, stateOf, upload, withMedia } from './user-media.ts';
 
 for (const plugs of PLUGS) {
   describe(`an upload to ${plugs}`, () => {
@@ -42,16 +43,33 @@ for (const plugs of PLUGS) {
         assert.deepEqual((await stateOf(media) as { contents: unknown }).contents, { 'a.png': 'a' });
       }));
 
-    it('leaves nothing in the staging folder but the body, which is the caller\'s', () =>
+    it('is served and built upon before its files are settled', () =>
+      withMedia(plugs, async (media) => {
+        const path = join(await media.files.stagingFolder(ada), 'body');
+        const send = async (...changes: Parameters<typeof uploadZip>[0]): Promise<unknown> => {
+          await writeFile(path, uploadZip(changes));
+          return uploadChanges(media, path);
+        };
+        await put(media, ['a.png', 'old'], ['b.png', 'b']);
+        assert.deepEqual(await send(['a.png', 'new'], ['b.png', null], ['c.png', 'c']), [3, 5]);
+        const found = await media.files.read(ada, 'a.png', hash('sha1', 'new'));
+        assert.equal((await bytesOf(found!)).toString(), 'new');
+        assert.deepEqual(await send(['c.png', 'c!'], ['a.png', 'new'], ['b.png', 'b']), [3, 7]);
+        assert.deepEqual(await send(['b.png', null]), [1, 8]);
+        const zip = await readZip(await download(media, ['a.png', 'c.png']));
+        assert.deepEqual([zip.contents['a.png']!.toString(), zip.contents['c.png']!.toString()], ['new', 'c!']);
+        assert.equal(await media.files.read(ada, 'b.png', hash('sha1', 'b')), null);
+      }));
+
+    it('leaves nothing in the staging folder, whatever becomes of it', () =>
       withMedia(plugs, async (media) => {
         const folder = await media.files.stagingFolder(ada);
-        const path = join(folder, 'body');
-        await writeFile(path, uploadZip([['a.png', 'a'], ['a.png', 'b'], ['b.png', 'b']]));
-        await uploadChanges(media, path);
-        await uploadChanges(media, path);
-        await writeFile(path, rawUpload('[["c.png","0"],["d.png","1"]]', [entry('0', 'c'), entry('1', '')]));
-        await assert.rejects(uploadChanges(media, path));
-        assert.deepEqual(await readdir(folder), ['body']);
+        const twice = uploadZip([['a.png', 'a'], ['a.png', 'b'], ['b.png', 'b']], { deflate: true });
+        const damaged = rawUpload('[["c.png","0"],["d.png","1"]]', [entry('0', 'c', { deflate: true }), entry('1', '')]);
+        await upload(media, twice);
+        await upload(media, twice);
+        await assert.rejects(upload(media, damaged));
+        assert.deepEqual(await readdir(folder), []);
       }));
 
     for (const { sentence, zip, answer } of UPLOADS) {
@@ -94,7 +112,7 @@ for (const plugs of PLUGS) {
         await upload(media, uploadZip([['deflated.bin', content]], { deflate: true }));
         for (const name of ['stored.bin', 'deflated.bin']) {
           const found = await media.files.read(ada, name, hash('sha1', content));
-          assert.ok((await readFile(found!.path)).equals(content), name);
+          assert.ok((await bytesOf(found!)).equals(content), name);
         }
       }));
   });

@@ -1,13 +1,13 @@
 /** One user's media on each pair of plugs that we have. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { readFile, readdir } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { downloadFiles } from '../../lib/media/download.ts';
 import { uploadChanges } from '../../lib/media/upload.ts';
-import type { UserMedia } from '../../lib/media/user-media.ts';
+import { settleMedia, type UserMedia } from '../../lib/media/user-media.ts';
 import { FolderMediaFiles } from '../../lib/storage/files/folder.ts';
 import { MemoryMediaFiles, MemoryMediaStore } from '../../lib/storage/memory/media.ts';
+import type { FileRange } from '../../lib/storage/storage.ts';
 import { SqliteMediaStore } from '../../lib/storage/sqlite/media.ts';
 import { uploadZip } from './raw-zip.ts';
 
@@ -29,15 +29,18 @@ export async function withMedia(plugs: (typeof PLUGS)[number], body: (media: Use
   }
 }
 
-/** Uploads from the staging folder, as the server does. */
+/** Uploads from the staging folder and settles, as the server does. */
 export async function upload(media: UserMedia, zip: Uint8Array): Promise<[processed: number, usn: number]> {
   const path = join(await media.files.stagingFolder(media.user), 'body');
   await writeFile(path, zip);
+  let answer: [processed: number, usn: number];
   try {
-    return await uploadChanges(media, path);
+    answer = await uploadChanges(media, path);
   } finally {
-    await rm(path);
+    await rm(path, { force: true });
   }
+  await settleMedia(media);
+  return answer;
 }
 
 export function put(media: UserMedia, ...changes: Parameters<typeof uploadZip>[0]): Promise<[processed: number, usn: number]> {
@@ -54,13 +57,17 @@ export async function download(media: UserMedia, names: string[]): Promise<Buffe
   return data;
 }
 
+export async function bytesOf({ path, offset, bytes }: FileRange): Promise<Buffer> {
+  return (await readFile(path)).subarray(offset, offset + bytes);
+}
+
 /** Everything that the index and the files say, to be compared. */
 export async function stateOf({ store, files, user }: UserMedia): Promise<unknown> {
   const entries = await store.changesAfter(user, 0, 1_000_000);
   const contents: Record<string, string | null> = {};
   for (const { name, sha1 } of entries) {
     const found = await files.read(user, name, sha1);
-    contents[name] = found === null ? null : await readFile(found.path, 'latin1');
+    contents[name] = found === null ? null : (await bytesOf(found)).toString('latin1');
   }
   const left = await readdir(await files.stagingFolder(user));
   return { totals: await store.totals(user), entries, contents, left };

@@ -3,22 +3,26 @@
  *
  * - `<base>/<folder>/media/`: one file per media name;
  * - `<base>/<folder>/.anki-sync-media/incoming/`: files on their way in or out; what an earlier process left there is removed;
- * - `<base>/<folder>/.anki-sync-media/staged/`: durable, not yet current, named by the SHA-1 of the name and of the bytes;
+ * - `<base>/<folder>/.anki-sync-media/staged/`: uploads as they came (`<id>-<n>.pack`), and what lies where in them (`<id>.json`):
+ *   two files to be made durable instead of one per media file;
  * - `<base>/<folder>/.anki-sync-media/mapped/`: files whose name the file system cannot hold, named by the SHA-1 of the name.
  *
  * What is ours is not inside `media/`, because users and Anki's own server list that folder.
  */
-import { hash } from 'node:crypto';
-import { lstatSync, mkdtempSync, readdirSync, realpathSync, renameSync, rmdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import type { MediaChange, MediaFiles, UserPlace } from '../storage.ts';
+import { hash, randomUUID } from 'node:crypto';
+import {
+  closeSync, lstatSync, mkdtempSync, openSync, readFileSync, readSync, readdirSync, realpathSync, renameSync, rmdirSync, rmSync, statSync,
+  unlinkSync, writeFileSync, writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { FileRange, MediaChange, MediaFiles, UserPlace } from '../storage.ts';
 import { makeFolder, syncFiles, syncFolder } from './durable.ts';
 import { isFileName, isUnsafeName } from './file-name.ts';
 import { userFolder } from './user-folder.ts';
 
 /** One change on the disk; `target` is the file's base name. */
 export interface DiskOperation {
-  kind: 'sync files' | 'stage' | 'sync staged' | 'replace' | 'remove' | 'sync media' | 'discard';
+  kind: 'stage' | 'sync packs' | 'sync staged' | 'write' | 'sync files' | 'replace' | 'remove' | 'sync media' | 'discard';
   target: string;
 }
 
@@ -36,6 +40,17 @@ interface Folders {
   incoming: string;
   staged: string;
   mapped: string;
+  /** Where staged bytes lie, by `stagedKey`. */
+  ranges: Map<string, FileRange>;
+}
+
+/** One entry of `<id>.json`. */
+interface StagedEntry {
+  name: string;
+  sha1: string;
+  pack: string;
+  offset: number;
+  bytes: number;
 }
 
 export default (options: FolderMediaFilesOptions): MediaFiles => new FolderMediaFiles(options);
@@ -54,65 +69,79 @@ export class FolderMediaFiles implements MediaFiles {
     return this.#folders(user).incoming;
   }
 
-  async stage(user: UserPlace, files: { name: string; sha1: string; path: string }[]): Promise<void> {
+  async stage(user: UserPlace, files: ({ name: string; sha1: string } & FileRange)[]): Promise<void> {
     if (files.length === 0) return;
     const folders = this.#folders(user);
-    const moves = files.map((file) => ({ from: file.path, to: join(folders.staged, stagedName(file.name, file.sha1)) }));
+    const id = randomUUID();
+    const packs = new Map([...new Set(files.map(({ path }) => path))].map((path, index) => [path, `${id}-${index}.pack`]));
+    const entries = files.map(({ name, sha1, path, offset, bytes }): StagedEntry => ({ name, sha1, pack: packs.get(path)!, offset, bytes }));
+    const list = join(folders.staged, `${id}.json`);
     try {
-      // names first: their folder is then written with the journal of the data, and the last fsync has little to do
-      for (const { from, to } of moves) {
-        this.#before('stage', basename(to));
-        renameSync(from, to);
+      for (const [path, pack] of packs) {
+        this.#before('stage', pack);
+        renameSync(path, join(folders.staged, pack));
       }
-      this.#before('sync files', String(files.length));
-      await syncFiles(moves.map(({ to }) => to));
+      writeFileSync(list, JSON.stringify(entries));
+      this.#before('sync packs', String(packs.size));
+      await syncFiles([...[...packs.values()].map((pack) => join(folders.staged, pack)), list]);
       this.#before('sync staged', '');
       syncFolder(folders.staged);
     } catch (error) {
-      for (const { to } of moves) rmSync(to, { force: true });
+      for (const pack of packs.values()) rmSync(join(folders.staged, pack), { force: true });
+      rmSync(list, { force: true });
       throw error;
     }
+    addRanges(folders, entries);
   }
 
   async settle(user: UserPlace, changes: MediaChange[]): Promise<void> {
     if (changes.length === 0) return;
     const folders = this.#folders(user);
-    let mapped = false;
-    for (const change of changes) {
-      if (change.deleted === true) {
-        const path = this.#find(folders, change.name);
-        if (path === null) continue;
-        this.#before('remove', change.name);
-        unlinkSync(path);
-        mapped ||= path.startsWith(folders.mapped);
-        continue;
+    const written = new Map<string, string>();
+    try {
+      for (const change of changes) {
+        const range = change.deleted === true ? undefined : folders.ranges.get(stagedKey(change.name, change.sha1));
+        if (range === undefined) continue;
+        this.#before('write', change.name);
+        const path = join(folders.incoming, `settle-${randomUUID()}`);
+        written.set(change.name, path);
+        copyRange(range, path);
       }
-      const staged = join(folders.staged, stagedName(change.name, change.sha1));
-      if (!exists(staged)) continue;
-      this.#before('replace', change.name);
-      mapped ||= this.#replace(folders, change.name, staged) === 'mapped';
+      // before the rename, so that whoever reads the folder after a loss of power finds no torn file
+      this.#before('sync files', String(written.size));
+      await syncFiles([...written.values()]);
+      const touched = new Set<string>();
+      for (const change of changes) {
+        if (change.deleted === true) this.#remove(folders, change.name, touched);
+        const path = written.get(change.name);
+        if (path !== undefined) this.#replace(folders, change.name, path, touched);
+      }
+      this.#before('sync media', '');
+      for (const folder of touched) syncFolder(folder);
+    } finally {
+      for (const path of written.values()) rmSync(path, { force: true });
     }
-    this.#before('sync media', '');
-    syncFolder(folders.media);
-    if (mapped) syncFolder(folders.mapped);
   }
 
   async discardStaged(user: UserPlace): Promise<void> {
     const folders = this.#folders(user);
-    for (const name of readdirSync(folders.staged)) {
+    // lists first: a pack without a list says nothing
+    for (const name of readdirSync(folders.staged).sort((one, other) => Number(one.endsWith('.pack')) - Number(other.endsWith('.pack')))) {
       this.#before('discard', name);
       rmSync(join(folders.staged, name), { force: true });
     }
+    folders.ranges.clear();
   }
 
-  async read(user: UserPlace, name: string, sha1: string): Promise<{ path: string; bytes: number } | null> {
+  async read(user: UserPlace, name: string, sha1: string): Promise<FileRange | null> {
     const folders = this.#folders(user);
-    const staged = join(folders.staged, stagedName(name, sha1));
-    const path = exists(staged) ? staged : this.#find(folders, name);
+    const staged = folders.ranges.get(stagedKey(name, sha1));
+    if (staged !== undefined) return staged;
+    const path = this.#find(folders, name);
     if (path === null) return null;
     // Anki accepts no empty media file: on a server that does not fsync, this is what a loss of power leaves
     const bytes = statSync(path).size;
-    return bytes === 0 ? null : { path, bytes };
+    return bytes === 0 ? null : { path, offset: 0, bytes };
   }
 
   async release(user: UserPlace): Promise<void> {
@@ -137,10 +166,12 @@ export class FolderMediaFiles implements MediaFiles {
       incoming: join(own, 'incoming'),
       staged: join(own, 'staged'),
       mapped: join(own, 'mapped'),
+      ranges: new Map<string, FileRange>(),
     };
-    for (const folder of Object.values(folders)) makeFolder(folder);
+    for (const folder of [folders.media, folders.incoming, folders.staged, folders.mapped]) makeFolder(folder);
     removeOlderThanProcess(folders.incoming);
     this.#caseInsensitive ??= ignoresCase(own);
+    for (const name of readdirSync(folders.staged)) if (name.endsWith('.json')) addRanges(folders, readList(join(folders.staged, name)));
     this.#made.set(user.folder, folders);
     return folders;
   }
@@ -154,22 +185,32 @@ export class FolderMediaFiles implements MediaFiles {
     return isFileName(name) && exists(plain) && this.#isNamed(plain, name) ? plain : null;
   }
 
-  /** Renames a staged file to the place of its name; the earlier file of that name is gone after that, wherever it was. */
-  #replace(folders: Folders, name: string, staged: string): 'plain' | 'mapped' {
+  #remove(folders: Folders, name: string, touched: Set<string>): void {
+    const path = this.#find(folders, name);
+    if (path === null) return;
+    this.#before('remove', name);
+    unlinkSync(path);
+    touched.add(dirname(path));
+  }
+
+  /** Renames a file to the place of its name; the earlier file of that name is gone after that, wherever it was. */
+  #replace(folders: Folders, name: string, from: string, touched: Set<string>): void {
+    this.#before('replace', name);
     const current = this.#find(folders, name);
     const plain = join(folders.media, name);
     const mapped = join(folders.mapped, hash('sha1', name));
     const clashes = isFileName(name) && current === null && exists(plain);
     if (isFileName(name) && current !== mapped && !clashes) {
       try {
-        renameSync(staged, plain);
-        return 'plain';
+        renameSync(from, plain);
+        touched.add(folders.media);
+        return;
       } catch (error) {
         if (!isNameRefused(error)) throw error;
       }
     }
-    renameSync(staged, mapped);
-    return 'mapped';
+    renameSync(from, mapped);
+    touched.add(folders.mapped);
   }
 
   /** Whether the file that answers to a path has exactly this name, and not another one of different case. */
@@ -178,8 +219,45 @@ export class FolderMediaFiles implements MediaFiles {
   }
 }
 
-function stagedName(name: string, sha1: string): string {
-  return `${hash('sha1', name)}-${sha1}`;
+function stagedKey(name: string, sha1: string): string {
+  return `${sha1}/${name}`;
+}
+
+function addRanges(folders: Folders, entries: StagedEntry[]): void {
+  for (const { name, sha1, pack, offset, bytes } of entries) {
+    folders.ranges.set(stagedKey(name, sha1), { path: join(folders.staged, pack), offset, bytes });
+  }
+}
+
+/** A list that was not finished was never relied on: the index changes only after it is durable. */
+function readList(path: string): StagedEntry[] {
+  try {
+    const entries = JSON.parse(readFileSync(path, 'utf8')) as StagedEntry[];
+    return entries.every(({ pack }) => exists(join(dirname(path), basename(pack)))) ? entries : [];
+  } catch (error) {
+    if (error instanceof SyntaxError) return [];
+    throw error;
+  }
+}
+
+function copyRange(range: FileRange, toPath: string): void {
+  const from = openSync(range.path, 'r');
+  try {
+    const to = openSync(toPath, 'wx');
+    try {
+      const chunk = Buffer.allocUnsafe(Math.min(range.bytes, 1024 * 1024));
+      for (let done = 0; done < range.bytes; ) {
+        const read = readSync(from, chunk, 0, Math.min(chunk.length, range.bytes - done), range.offset + done);
+        if (read === 0) throw new Error('a staged file ends early');
+        for (let written = 0; written < read; ) written += writeSync(to, chunk, written, read - written);
+        done += read;
+      }
+    } finally {
+      closeSync(to);
+    }
+  } finally {
+    closeSync(from);
+  }
 }
 
 function exists(path: string): boolean {

@@ -3,7 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { MediaChange, MediaEntry, MediaFiles, MediaStore, MediaTotals, UserPlace } from '../storage.ts';
+import type { FileRange, MediaChange, MediaEntry, MediaFiles, MediaStore, MediaTotals, UserPlace } from '../storage.ts';
 
 interface UserIndex {
   lastUsn: number;
@@ -96,13 +96,12 @@ export class MemoryMediaFiles implements MediaFiles {
     return folder;
   }
 
-  async stage(user: UserPlace, files: { name: string; sha1: string; path: string }[]): Promise<void> {
+  async stage(user: UserPlace, files: ({ name: string; sha1: string } & FileRange)[]): Promise<void> {
     const { staged } = this.#files(user);
-    const contents = await Promise.all(files.map(({ path }) => readFile(path)));
+    const contents = await Promise.all(files.map(async ({ path, offset, bytes }) => (await readFile(path)).subarray(offset, offset + bytes)));
     for (const [index, { name, sha1 }] of files.entries()) {
       staged.set(name, new Map(staged.get(name)).set(sha1, contents[index]!));
     }
-    await Promise.all(files.map(({ path }) => rm(path)));
   }
 
   async settle(user: UserPlace, changes: MediaChange[]): Promise<void> {
@@ -123,7 +122,7 @@ export class MemoryMediaFiles implements MediaFiles {
     this.#files(user).staged.clear();
   }
 
-  async read(user: UserPlace, name: string, sha1: string): Promise<{ path: string; bytes: number } | null> {
+  async read(user: UserPlace, name: string, sha1: string): Promise<FileRange | null> {
     const { current, staged } = this.#files(user);
     const bytes = staged.get(name)?.get(sha1) ?? current.get(name);
     if (bytes === undefined) return null;
@@ -131,7 +130,7 @@ export class MemoryMediaFiles implements MediaFiles {
     await mkdir(folder, { recursive: true });
     const path = join(folder, `${Buffer.from(user.userId).toString('hex')}-${sha1}`);
     await writeFile(path, bytes);
-    return { path, bytes: bytes.length };
+    return { path, offset: 0, bytes: bytes.length };
   }
 
   async release(): Promise<void> {}

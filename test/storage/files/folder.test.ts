@@ -23,8 +23,9 @@ async function put(files: MediaFiles, name: string, content: string): Promise<vo
   const path = join(await files.stagingFolder(ada), 'waiting');
   await writeFile(path, content);
   const sha1 = hash('sha1', content);
-  await files.stage(ada, [{ name, sha1, path }]);
+  await files.stage(ada, [{ name, sha1, path, offset: 0, bytes: content.length }]);
   await files.settle(ada, [{ name, sha1, bytes: content.length }]);
+  await files.discardStaged(ada);
 }
 
 for (const caseInsensitive of [undefined, true]) {
@@ -55,7 +56,7 @@ describe('the media folder', () => {
       await mkdir(join(base, 'ada', 'media'), { recursive: true });
       await writeFile(join(base, 'ada', 'media', 'old.png'), 'old');
       const found = await openFiles({ base }).read(ada, 'old.png', hash('sha1', 'old'));
-      assert.deepEqual(found, { path: join(base, 'ada', 'media', 'old.png'), bytes: 3 });
+      assert.deepEqual(found, { path: join(base, 'ada', 'media', 'old.png'), offset: 0, bytes: 3 });
     }));
 
   it('gives an empty file for lost, since no media file is empty', () =>
@@ -110,7 +111,11 @@ describe('the media folder', () => {
       const files = new FolderMediaFiles({ base, beforeOperation: ({ kind }) => operations.push(kind) });
       await put(files, 'a.png', 'a');
       await files.settle(ada, [{ name: 'a.png', deleted: true }]);
-      assert.deepEqual(operations, ['stage', 'sync files', 'sync staged', 'replace', 'sync media', 'remove', 'sync media']);
+      assert.deepEqual(operations, [
+        ...['stage', 'sync packs', 'sync staged'],
+        ...['write', 'sync files', 'replace', 'sync media', 'discard', 'discard'],
+        ...['sync files', 'remove', 'sync media'],
+      ]);
     }));
 });
 
@@ -126,5 +131,20 @@ describe('the staging folder', () => {
       for (const name of ['left', 'left too']) await utimes(join(folder, name), before, before);
       await openFiles({ base }).stagingFolder(ada);
       assert.deepEqual(await readdir(folder), ['being received']);
+    }));
+
+  it('ignores lists that a crash left unfinished, or without their bytes', () =>
+    withBase(async (base) => {
+      await openFiles({ base }).stagingFolder(ada);
+      const staged = join(base, 'ada', '.anki-sync-media', 'staged');
+      const sha1 = hash('sha1', 'a');
+      const list = JSON.stringify([{ name: 'a.png', sha1, pack: 'x-0.pack', offset: 0, bytes: 1 }]);
+      await writeFile(join(staged, 'x.json'), list);
+      await writeFile(join(staged, 'y.json'), list.slice(0, 20));
+      await writeFile(join(staged, 'z.json'), '');
+      const files = openFiles({ base });
+      assert.equal(await files.read(ada, 'a.png', sha1), null);
+      await files.discardStaged(ada);
+      assert.deepEqual(await readdir(staged), []);
     }));
 });
