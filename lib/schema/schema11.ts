@@ -5,7 +5,7 @@
  *
  * Every `parse…Request` takes the whole body as `parseLossless` gives it.
  */
-import type { Json } from './json.ts';
+import { rawNumber, type Json } from './json.ts';
 import { normalizeDeckName } from './names.ts';
 import { SchemaError } from './schema-error.ts';
 import {
@@ -167,9 +167,16 @@ interface Shape {
 
 const isF32List = isListOf(isNumber);
 
-/** Text as serde-aux 4 reads it, numbers 0 and 1. */
-const isBooleanLike: Check = (value) =>
-  isBoolean(value) || value === 0 || value === 1 || (typeof value === 'string' && /^(true|false|0|1)$/.test(value));
+/** The official server's storage refuses 0. */
+const isObjectId: Check = (value) => orDigits((id) => isI64(id) && id !== 0)(value);
+
+/** What rslib takes for a boolean from very old clients (serde-aux): 0 and 1 as a number or as its text, and `True`. */
+const isBooleanLike: Check = (value) => {
+  if (isBoolean(value) || (typeof value === 'string' && /^(true|false)$/i.test(value))) return true;
+  const text = typeof value === 'string' ? value : isNumber(value) ? (rawNumber(value) ?? String(value)) : '';
+  const number = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : NaN;
+  return number === 0 || Math.abs(number - 1) < Number.EPSILON;
+};
 
 const FIELD: Shape = {
   must: { name: isText, sticky: isBooleanLike, rtl: isBooleanLike, font: isText, size: isU16 },
@@ -183,7 +190,7 @@ const TEMPLATE: Shape = {
 
 const NOTETYPE: Shape = {
   must: {
-    id: orDigits(isI64), name: isText, type: upTo(1), mod: isI64, usn: isI32, sortf: isU16, did: isAnything, css: isAnything,
+    id: isObjectId, name: isText, type: upTo(1), mod: isI64, usn: isI32, sortf: isU16, did: isAnything, css: isAnything,
     tmpls: isListOf((template) => fits(template, TEMPLATE)), flds: isListOf((field) => fits(field, FIELD)),
   },
   may: { latexPre: isText, latexPost: isText, originalStockKind: isI32, originalId: orNull(isI64) },
@@ -191,7 +198,7 @@ const NOTETYPE: Shape = {
 
 const DECK: Shape = {
   must: {
-    id: orDigits(isI64), name: isText, usn: isI32, lrnToday: isList, revToday: isList, newToday: isList, timeToday: isList,
+    id: isObjectId, name: isText, usn: isI32, lrnToday: isList, revToday: isList, newToday: isList, timeToday: isList,
     collapsed: isBoolean, dyn: (value) => isBoolean(value) || isU8(value),
   },
   may: { mod: orDigits(isI64), browserCollapsed: isBoolean, desc: isText, md: isBoolean },
@@ -209,7 +216,7 @@ const FILTERED_DECK: Shape = {
 
 const DECK_CONFIG: Shape = {
   must: {
-    id: orDigits(isI64), mod: orDigits(isI64), name: isText, usn: isI32, maxTaken: isI32, autoplay: isBoolean, timer: isAnything,
+    id: isObjectId, mod: orDigits(isI64), name: isText, usn: isI32, maxTaken: isI32, autoplay: isBoolean, timer: isAnything,
     new: isAnything, rev: isAnything, lapse: isAnything,
   },
   may: {

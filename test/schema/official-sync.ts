@@ -1,4 +1,5 @@
 /** One sync at a time on the official server, as an oracle for single rules: what it takes, and what it makes of it. */
+import { Agent } from 'node:http';
 import type { TestContext } from 'node:test';
 import { parseLossless, stringifyLossless, type Json } from '../../lib/schema/json.ts';
 import { RawClient } from '../client/raw.ts';
@@ -68,8 +69,12 @@ export function changesBody({ models = [], decks = [], deckConfigs = [], tags = 
 /** A server for one test file, ended with the test. */
 export async function officialSync(test: TestContext): Promise<OfficialSync> {
   const server = await startOfficialServer({ users: { oracle: 'password' } });
-  test.after(() => server.stop());
-  const client = new RawClient(server.url);
+  const agent = new Agent({ keepAlive: true });
+  test.after(async () => {
+    agent.destroy();
+    await server.stop();
+  });
+  const client = new RawClient(server.url, { agent });
   await client.hostKey('oracle', 'password');
   return new OfficialSync(client);
 }

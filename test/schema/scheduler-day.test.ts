@@ -65,7 +65,8 @@ test('invalid and missing config counts as Anki counts it', async (t) => {
   const configs: Config[] = [
     {}, { schedVer: 2 }, { schedVer: 1, rollover: 7 }, { schedVer: 3 }, { schedVer: '2' }, { schedVer: null }, { schedVer: true },
     { rollover: 24 }, { rollover: 255 }, { rollover: 256 }, { rollover: -1 }, { rollover: '5' }, { rollover: null }, { rollover: 4.5 },
-    { localOffset: 1439 }, { localOffset: 1440 }, { localOffset: -1439 }, { localOffset: -1440 }, { localOffset: '60' }, { localOffset: 1.5 },
+    { localOffset: 1439 }, { localOffset: 1440 }, { localOffset: -1439 }, { localOffset: -1440 }, { localOffset: '60' },
+    { localOffset: 1.5 },
     { localOffset: 71_582_789 }, { creationOffset: null }, { creationOffset: 1440 }, { creationOffset: 'x' }, { creationOffset: 2 ** 31 },
     { creationOffset: 71_582_789 }, { creationOffset: 0 }, { creationOffset: -1439, localOffset: 1439 },
   ];
