@@ -201,7 +201,7 @@ class Process:
             return None
         if do == "compare":
             left, right = (self.devices[args[side]].dump() for side in ("left", "right"))
-            return dump.differences(left, right, args["kind"])
+            return dump.differences(left, right, args["kind"], args.get("also", ()))
         if do == "media_index":
             return dump.media_index(args["path"], args["folder"])
         device = self.devices[name]

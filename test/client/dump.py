@@ -83,15 +83,17 @@ def readable(table, column, value):
     return value
 
 
-def differences(left, right, kind, at_most=25):
+def differences(left, right, kind, also=(), at_most=25):
     """Sentences, one per difference that is not excused; empty when the two are the same."""
-    excused = EXCUSED[kind]
+    excused = {*EXCUSED[kind], *also}
     found = []
     for table in KEYS:
         for key in sorted(set(left[table]) | set(right[table])):
             mine, other = left[table].get(key), right[table].get(key)
             if mine is None or other is None:
                 found.append(f"{table} {key} only on the {'right' if mine is None else 'left'}: {short(mine or other)}")
+                continue
+            if repr(mine) == repr(other):
                 continue
             for column in mine:
                 if f"{table}.{column}" in excused:

@@ -95,6 +95,12 @@ def counts(col):
 
 
 @command
+def sanity_counts(col):
+    return {name: col.db.scalar(f"select count() from {table}") for name, table in (
+        ("cards", "cards"), ("notes", "notes"), ("revlog", "revlog"), ("notetypes", "notetypes"), ("decks", "decks"), ("presets", "deck_config"))}
+
+
+@command
 def remove_notes(col, ids):
     return col.remove_notes(ids).count
 
@@ -152,6 +158,8 @@ def answer(col, count, deck=None, eases=(3, 1, 4, 2)):
             break
         col.sched.answerCard(card, eases[i % len(eases)])
         answered.append(card.id)
+        # two answers within a millisecond, which no person gives, would get the highest id and one, however far in the future that is
+        time.sleep(0.002)
     return answered
 
 
@@ -383,6 +391,11 @@ def set_config(col, key, value_json):
 @command
 def remove_config(col, key):
     col.conf.remove(key)
+
+
+@command
+def all_config_json(col):
+    return json.dumps(col.all_config())
 
 
 @command

@@ -39,12 +39,14 @@ export interface MountedServer {
 
 export interface Mount {
   name: string;
+  official?: true;
   start(options: MountOptions): Promise<MountedServer>;
 }
 
 /** `python -m anki.syncserver`. */
 export const official: Mount = {
   name: 'the official server',
+  official: true,
   start: (options) =>
     startServer('/', async (base, port) => ({
       command: await ankiPython(),
