@@ -67,7 +67,7 @@ export async function readJsonBody(request: SyncRequest, limits: BodyLimits): Pr
   return json;
 }
 
-/** For methods without input, which are sent `{}`. An unknown field is refused as the official server does, since it may mean something. */
+/** For methods without input, which are sent `{}` or, by clients in Rust, `{"_pad":null}`. An unknown field is refused as the official server does, since it may mean something. */
 export async function readEmptyBody(request: SyncRequest, limits: BodyLimits): Promise<void> {
   const text = (await readJsonBody(request, limits)).toString();
   let value: unknown;
@@ -76,7 +76,7 @@ export async function readEmptyBody(request: SyncRequest, limits: BodyLimits): P
   } catch {
     throw new SyncError('BODY_NOT_JSON', 'the body is not JSON');
   }
-  if (typeof value !== 'object' || value === null || Object.keys(value).length > 0) {
+  if (typeof value !== 'object' || value === null || Object.keys(value).some((key) => key !== '_pad')) {
     throw new SyncError('BODY_INVALID', 'the method takes no input');
   }
 }
@@ -132,9 +132,9 @@ async function decodeToFile(source: BodySource, file: FileHandle, maxUnpackedByt
     decoder.destroy();
     // no write may be under way when the caller closes the file; what it failed with is known already
     await writing.catch(() => {});
-    // a decoder that got less than a frame only knows that; the walker knows why
-    if (isEndOfInput(error) || walker.fault?.code === 'BODY_SIZE_WRONG') throw walker.end();
-    throw decodingError(error);
+    // the walker says it better, except that what comes after the frame does not matter when the frame is damaged
+    const fault = isZstdError(error) && walker.fault?.code !== 'BODY_TRAILING_DATA' ? walker.fault : null;
+    throw fault ?? (isEndOfInput(error) ? walker.end() : null) ?? decodingError(error);
   }
 }
 
@@ -184,6 +184,7 @@ async function writePieces(decoder: ZstdDecompress, file: FileHandle, maxBytes: 
     waiting = [];
     waitingBytes = 0;
     await writeAll(file, pieces);
+    pieces.forEach(release);
   };
   for await (const piece of decoder as AsyncIterable<Buffer>) {
     bytes += piece.length;
@@ -194,6 +195,16 @@ async function writePieces(decoder: ZstdDecompress, file: FileHandle, maxBytes: 
   }
   if (waitingBytes > 0) await flush();
   return bytes;
+}
+
+/**
+ * Gives an output buffer of the decoder back at once. Left to the garbage collector, buffers pile up to some 60 MiB during
+ * a large upload. Only a buffer that the decoder has filled to its last byte: it goes on with a new one then.
+ */
+function release(piece: Buffer): void {
+  const { buffer, byteOffset, byteLength } = piece;
+  const filled = buffer.byteLength === UNPACKED_PIECE_BYTES && byteOffset + byteLength === buffer.byteLength;
+  if (filled && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 async function writeAll(file: FileHandle, pieces: Buffer[]): Promise<void> {
@@ -290,7 +301,8 @@ function openBody(body: PackedBody, maxPackedBytes: number): BodySource {
       return null;
     } catch (error) {
       ended = true;
-      throw new ClientGone(error);
+      // an adapter may know better: a body parser took the bytes
+      throw error instanceof SyncError ? error : new ClientGone(error);
     } finally {
       pending = undefined;
     }
@@ -333,13 +345,17 @@ function isEndOfInput(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === 'Z_BUF_ERROR';
 }
 
+function isZstdError(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | null)?.code?.startsWith('ZSTD_error_') === true;
+}
+
 /** What Node's zstd says, in our words; other errors stay. */
 function decodingError(error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   if (isEndOfInput(error)) return new SyncError('BODY_TRUNCATED', 'the body ended too early', { cause: error });
   if (code === 'ERR_BUFFER_TOO_LARGE') return tooLarge();
   if (code === 'ZSTD_error_memory_allocation') return new SyncError('BUSY', 'out of memory', { cause: error });
-  if (code?.startsWith('ZSTD_error_')) return new SyncError('BODY_NOT_ZSTD', 'the zstd frame of the body is damaged', { cause: error });
+  if (isZstdError(error)) return new SyncError('BODY_NOT_ZSTD', 'the zstd frame of the body is damaged', { cause: error });
   return error;
 }
 
