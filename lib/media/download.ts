@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { SyncError } from '../errors.ts';
 import type { MediaEntry } from '../storage/storage.ts';
 import { MAX_FILES_IN_ZIP, TARGET_ZIP_BYTES } from './limits.ts';
-import { settleMedia, type UserMedia } from './user-media.ts';
+import type { UserMedia } from './user-media.ts';
 import { type FileToSend, zipToBytes, zipToFile } from './zip.ts';
 
 /** Most that is zipped in memory: all but the zips that end in a big file. */
@@ -18,7 +18,6 @@ export type ZipToSend = { kind: 'bytes'; data: Uint8Array } | { kind: 'file'; pa
  */
 export async function downloadFiles(media: UserMedia, names: string[]): Promise<ZipToSend> {
   if (names.length > MAX_FILES_IN_ZIP) throw new SyncError('MEDIA_TOO_MANY_FILES', `a zip may hold ${MAX_FILES_IN_ZIP} files`);
-  await settleMedia(media);
   const files = await findFiles(media, await prefixOf(media, names));
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   if (bytes <= MAX_BYTES_IN_MEMORY) return { kind: 'bytes', data: await zipToBytes(files) };

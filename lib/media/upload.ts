@@ -5,7 +5,7 @@ import { SyncError } from '../errors.ts';
 import type { MediaChange, MediaEntry } from '../storage/storage.ts';
 import { MAX_FILES_IN_ZIP } from './limits.ts';
 import { checkMediaName } from './media-name.ts';
-import { settleMedia, type UserMedia } from './user-media.ts';
+import { settleMedia, settleWhenMuch, type UserMedia } from './user-media.ts';
 import { UploadZip, type VerifiedFile } from './zip.ts';
 
 /** One entry of an upload's `_meta`: a name, and the entry of the zip with its bytes, or null where the file was deleted. */
@@ -23,11 +23,11 @@ interface UploadedChange {
 /**
  * Applies the zip at `zipPath`, in the staging folder, whole or not at all. Answers how many entries were processed, which
  * is all of them, and the usn after that: identical files and names already deleted do not raise it.
- * The zip may be taken away; the caller removes it if it is left, and calls `settleMedia` when the client has its answer.
+ * The zip may be taken away; the caller removes it if it is left, and calls `settleMedia` once the user is idle.
  */
 export async function uploadChanges(media: UserMedia, zipPath: string): Promise<[processed: number, usn: number]> {
   const { store, files, user } = media;
-  await settleMedia(media);
+  await settleWhenMuch(media);
   const unpackedPath = join(await files.stagingFolder(user), `unpacked-${randomUUID()}`);
   try {
     const uploaded = await verify(zipPath, unpackedPath);
@@ -38,8 +38,8 @@ export async function uploadChanges(media: UserMedia, zipPath: string): Promise<
       await files.stage(user, lastOfEachName(changes).flatMap(stagedFile));
       return [uploaded.length, await store.apply(user, changes.map(mediaChange))];
     } catch (error) {
-      // a full disk should not stay full until the next upload
-      await files.discardStaged(user).catch(() => {});
+      // drops what was staged in vain: a full disk should not stay full until the user is idle
+      await settleMedia(media).catch(() => {});
       throw error;
     }
   } finally {

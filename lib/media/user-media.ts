@@ -7,9 +7,14 @@ export interface UserMedia {
   user: UserPlace;
 }
 
+/** Once so much is unsettled, an upload settles it first: disks and journals stay bounded, however busy the user is. */
+const MAX_UNSETTLED_NAMES = 250;
+const MAX_UNSETTLED_BYTES = 64 * 1024 * 1024;
+
 /**
- * Brings the files to what the index says. Called when an upload has been answered, since no client should wait for it;
- * and before the files are changed or sent, in case that a crash came between.
+ * Brings the files to what the index says, and drops what was staged. Nobody depends on it, since staged files are served
+ * like others and a crash loses none; but until then a media folder lacks them. So it is called when a user has been idle
+ * for a moment after an upload, and before a user's media are released.
  */
 export async function settleMedia({ store, files, user }: UserMedia): Promise<void> {
   const changes = await store.unsettled(user);
@@ -18,4 +23,10 @@ export async function settleMedia({ store, files, user }: UserMedia): Promise<vo
     await store.settled(user);
   }
   await files.discardStaged(user);
+}
+
+export async function settleWhenMuch(media: UserMedia): Promise<void> {
+  const changes = await media.store.unsettled(media.user);
+  const bytes = changes.reduce((sum, change) => sum + (change.deleted === true ? 0 : change.bytes), 0);
+  if (changes.length > MAX_UNSETTLED_NAMES || bytes > MAX_UNSETTLED_BYTES) await settleMedia(media);
 }

@@ -221,12 +221,12 @@ export type MediaChange =
  * PLUG MediaStore: the index. It decides nothing; `media/upload.ts` does.
  *
  * Index and files agree after a crash because `apply` also remembers its changes as unsettled, in the same transaction.
- * They are settled when the client has its answer, or before anything else is changed, whichever comes first.
+ * They may stay unsettled over many calls, since staged files are served like others.
  *
  * @example `media/upload.ts`, for one zip
  * await files.stage(user, staged);
  * const usn = await store.apply(user, changes); // from here on it is so, and a crash cannot undo it
- * @example `media/user-media.ts`, after that
+ * @example `media/user-media.ts`, once the user is idle
  * await files.settle(user, await store.unsettled(user));
  * await store.settled(user);
  * await files.discardStaged(user);

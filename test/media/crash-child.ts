@@ -1,13 +1,12 @@
-/** A process that takes one step and is killed at its n-th operation: `crash-child.ts <base> <n> upload|download <zip or name>`. */
+/** A process that takes one step and is killed at its n-th operation: `crash-child.ts <base> <n> upload|settle [zip]`. */
 import { copyFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { downloadFiles } from '../../lib/media/download.ts';
 import { uploadChanges } from '../../lib/media/upload.ts';
 import { settleMedia } from '../../lib/media/user-media.ts';
 import { FolderMediaFiles } from '../../lib/storage/files/folder.ts';
 import { SqliteMediaStore } from '../../lib/storage/sqlite/media.ts';
 
-const [base, killAt, step, argument] = process.argv.slice(2) as [string, string, string, string];
+const [base, killAt, step, zip] = process.argv.slice(2) as [string, string, string, string];
 let operations = 0;
 
 function operation(name: string): void {
@@ -36,9 +35,9 @@ const media = { store: watched, files, user: { userId: 'ada', folder: 'ada' } };
 
 if (step === 'upload') {
   const path = join(await files.stagingFolder(media.user), 'body');
-  copyFileSync(argument, path);
+  copyFileSync(zip, path);
   await uploadChanges(media, path);
   await settleMedia(media);
 } else {
-  await downloadFiles(media, [argument]);
+  await settleMedia(media);
 }

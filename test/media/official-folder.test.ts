@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { mediaChanges } from '../../lib/media/changes.ts';
 import { mediaSanity } from '../../lib/media/sanity-check.ts';
+import { settleMedia } from '../../lib/media/user-media.ts';
 import type { MediaChange } from '../../lib/storage/storage.ts';
 import { RawClient } from '../client/raw.ts';
 import { startOfficialServer } from '../oracle/official-server.ts';
@@ -83,7 +84,10 @@ describe('a folder that goes to Anki\'s server', () => {
 
       const zip = await readZip(await download(media, ['replaced.png', 'deleted.png', 'added.png']));
       assert.deepEqual(zip.names.map((name) => zip.contents[name]!.toString()), ['newer', 'back', 'ours too']);
-      assert.equal(await readFile(join(base, 'ada', 'media', 'added.png'), 'utf8'), 'ours too');
+      await settleMedia(media);
+      for (const [name, content] of [['replaced.png', 'newer'], ['deleted.png', 'back'], ['added.png', 'ours too']] as const) {
+        assert.equal(await readFile(join(base, 'ada', 'media', name), 'utf8'), content);
+      }
       assert.deepEqual(await put(media, ['replaced.png', null]), [1, 8]);
     }));
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { mediaChanges } from '../../lib/media/changes.ts';
 import { uploadChanges } from '../../lib/media/upload.ts';
+import { settleMedia, type UserMedia } from '../../lib/media/user-media.ts';
 import { UPLOADS } from './hostile-uploads.ts';
 import { entry, rawUpload, rawZip, uploadZip } from './raw-zip.ts';
 import { readZip } from './read-zip.ts';
@@ -45,20 +46,18 @@ for (const plugs of PLUGS) {
 
     it('is served and built upon before its files are settled', () =>
       withMedia(plugs, async (media) => {
-        const path = join(await media.files.stagingFolder(ada), 'body');
-        const send = async (...changes: Parameters<typeof uploadZip>[0]): Promise<unknown> => {
-          await writeFile(path, uploadZip(changes));
-          return uploadChanges(media, path);
-        };
         await put(media, ['a.png', 'old'], ['b.png', 'b']);
-        assert.deepEqual(await send(['a.png', 'new'], ['b.png', null], ['c.png', 'c']), [3, 5]);
+        assert.deepEqual(await uploadUnsettled(media, ['a.png', 'new'], ['b.png', null], ['c.png', 'c']), [3, 5]);
         const found = await media.files.read(ada, 'a.png', hash('sha1', 'new'));
         assert.equal((await bytesOf(found!)).toString(), 'new');
-        assert.deepEqual(await send(['c.png', 'c!'], ['a.png', 'new'], ['b.png', 'b']), [3, 7]);
-        assert.deepEqual(await send(['b.png', null]), [1, 8]);
+        assert.deepEqual(await uploadUnsettled(media, ['c.png', 'c!'], ['a.png', 'new'], ['b.png', 'b']), [3, 7]);
+        assert.deepEqual(await uploadUnsettled(media, ['b.png', null]), [1, 8]);
         const zip = await readZip(await download(media, ['a.png', 'c.png']));
         assert.deepEqual([zip.contents['a.png']!.toString(), zip.contents['c.png']!.toString()], ['new', 'c!']);
+        await assert.rejects(download(media, ['b.png']), { code: 'MEDIA_FILE_MISSING' });
+        await settleMedia(media);
         assert.equal(await media.files.read(ada, 'b.png', hash('sha1', 'b')), null);
+        assert.equal((await readZip(await download(media, ['a.png']))).contents['a.png']!.toString(), 'new');
       }));
 
     it('leaves nothing in the staging folder, whatever becomes of it', () =>
@@ -171,20 +170,54 @@ describe('an upload', () => {
       }
     }));
 
-  it('whose files could not be settled is settled by whatever comes next', () =>
+  it('that fails does not take back an earlier one that is not settled', () =>
+    withMedia('SQLite and a folder', async (media, base) => {
+      await put(media, ['a.png', 'old'], ['b.png', 'b']);
+      await uploadUnsettled(media, ['a.png', 'new'], ['b.png', null], ['c.png', 'c']);
+      const full = Object.assign(new Error('no space left'), { code: 'ENOSPC', syscall: 'write' });
+      const broken = { ...media, store: overriding(media.store, { apply: () => Promise.reject(full) }) };
+      await assert.rejects(uploadUnsettled(broken, ['a.png', 'newest'], ['d.png', 'd']), full);
+      await assert.rejects(uploadUnsettled(media, ['x/y', 'x']));
+      await settleMedia(media);
+      assert.deepEqual((await readdir(join(base, 'ada', 'media'))).sort(), ['a.png', 'c.png']);
+      assert.equal(await readFile(join(base, 'ada', 'media', 'a.png'), 'utf8'), 'new');
+    }));
+
+  it('whose files could not be settled is served all the same, and settled later', () =>
     withMedia('SQLite and a folder', async (media, base) => {
       await put(media, ['a.png', 'old'], ['b.png', 'b']);
       const broken = { ...media, files: overriding(media.files, { settle: () => Promise.reject(new Error('disk')) }) };
-      const next = [() => download(media, ['a.png', 'c.png']), () => put(media, ['c.png', 'c']), () => put(media)];
-      for (const [round, step] of next.entries()) {
-        await assert.rejects(put(broken, ['a.png', `new ${round}`], ['b.png', round % 2 === 0 ? null : 'b'], ['c.png', `c ${round}`]), /disk/);
-        await step();
-        assert.equal(await readFile(join(base, 'ada', 'media', 'a.png'), 'utf8'), `new ${round}`);
-        assert.equal((await readdir(join(base, 'ada', 'media'))).includes('b.png'), round % 2 === 1);
-        assert.deepEqual(await media.store.unsettled(ada), []);
+      await assert.rejects(put(broken, ['a.png', 'new'], ['b.png', null], ['c.png', 'c']), /disk/);
+      assert.equal((await readZip(await download(media, ['a.png', 'c.png']))).contents['a.png']!.toString(), 'new');
+      await put(media, ['d.png', 'd']);
+      assert.deepEqual((await readdir(join(base, 'ada', 'media'))).sort(), ['a.png', 'c.png', 'd.png']);
+      assert.equal(await readFile(join(base, 'ada', 'media', 'a.png'), 'utf8'), 'new');
+      assert.deepEqual(await media.store.unsettled(ada), []);
+    }));
+
+  it('settles what was left by many others before it', () =>
+    withMedia('SQLite and a folder', async (media, base) => {
+      for (let round = 0; round <= 12; round++) {
+        await uploadUnsettled(media, ...Array.from({ length: 25 }, (_, index): [string, string] => [`${round} ${index}.png`, `${index}`]));
+        const settled = (await readdir(join(base, 'ada', 'media'))).length;
+        assert.equal(settled, round < 11 ? 0 : 275, String(round));
       }
     }));
+
+  it('settles what was left by a big one before it', () =>
+    withMedia('SQLite and a folder', async (media, base) => {
+      await uploadUnsettled(media, ['big.bin', Buffer.alloc(65 * 1024 * 1024, 'x')]);
+      assert.deepEqual(await readdir(join(base, 'ada', 'media')), []);
+      await uploadUnsettled(media, ['a.png', 'a']);
+      assert.deepEqual(await readdir(join(base, 'ada', 'media')), ['big.bin']);
+    }));
 });
+
+async function uploadUnsettled(media: UserMedia, ...changes: Parameters<typeof uploadZip>[0]): Promise<unknown> {
+  const path = join(await media.files.stagingFolder(ada), 'body');
+  await writeFile(path, uploadZip(changes));
+  return uploadChanges(media, path);
+}
 
 /** The plug with some of its methods replaced. */
 function overriding<Plug extends object>(plug: Plug, methods: Partial<Plug>): Plug {
