@@ -1,29 +1,24 @@
 import { SqliteUsers } from '../auth/sqlite-users.ts';
 import { UsersDatabase } from '../auth/users-database.ts';
 import { generatePassword } from './passwords.ts';
-import type { Environment } from './settings.ts';
 import { baseArgument, ownName, shellWord } from './surroundings.ts';
 
-/** Whether anybody could sign in: a user of the data folder, or one from the environment. */
-export async function hasUsers(base: string, env: Environment): Promise<boolean> {
-  return Object.keys(env).some((name) => /^SYNC_USER[1-9]\d*(_FILE)?$/.test(name)) || withUsers(base, async (users) => (await users.list()).length > 0);
-}
+type Say = (line: string) => void;
 
-/** Adds a user with a password that is printed here and nowhere else; does nothing once there is any user. */
-export async function createFirstUser(base: string, name: string, say: (line: string) => void): Promise<void> {
-  await withUsers(base, async (users) => {
+/** Says who could sign in, if nobody can yet. With a name, adds that user with a password that is printed here and nowhere else. */
+export async function welcomeFirstUser(base: string, name: string | undefined, say: Say): Promise<void> {
+  const database = await UsersDatabase.open(base);
+  try {
+    const users = new SqliteUsers(database);
     if ((await users.list()).length > 0) return;
+    if (name === undefined) {
+      say(`there is no user yet. To add one, type in another terminal:\n    ${ownName()} user add NAME${baseArgument(base)}`);
+      return;
+    }
     const password = generatePassword();
     const { user } = await users.add(name, password);
     say(`created the user "${user.loginName}" with the password ${password}`);
     say(`it is shown only now; to choose another: ${ownName()} user passwd ${shellWord(user.loginName)}${baseArgument(base)}`);
-  });
-}
-
-async function withUsers<T>(base: string, use: (users: SqliteUsers) => Promise<T>): Promise<T> {
-  const database = await UsersDatabase.open(base);
-  try {
-    return await use(new SqliteUsers(database));
   } finally {
     await database.close();
   }

@@ -3,16 +3,17 @@ import type { IncomingMessage, RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import connect from 'connect';
 import { expressSync, type MountedRequest } from '../../adapters/express/index.ts';
+import { readSyncUsers } from '../auth/env-users.ts';
 import { createSyncServer, type SyncServer } from '../index.ts';
 import { isWorthALine, logLine } from './access-log.ts';
 import { urlToEnter } from './addresses.ts';
 import { clientAddress, type ClientAddressSource } from './client-address.ts';
-import { createFirstUser, hasUsers } from './first-user.ts';
+import { welcomeFirstUser } from './first-user.ts';
 import { parseFlags } from './flags.ts';
 import { closeListener, createListener, listen } from './listener.ts';
 import { serveFlags, serveSettings } from './settings.ts';
 import { stopSignal } from './signals.ts';
-import { baseArgument, ownName, packageVersion, type Surroundings } from './surroundings.ts';
+import { packageVersion, type Surroundings } from './surroundings.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Container runtimes kill after 10 s: until then, everything has to be closed and on disk. */
@@ -24,31 +25,33 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   const settings = serveSettings(flags, env, homeFolder);
   const say = (line: string): void => void output.write(`${line}\n`);
 
-  const { base, tls } = settings;
+  const { base, tls, firstUser } = settings;
   say(`anki-sync ${packageVersion()}, data in ${base}`);
+  const { users: environmentUsers, warnings } = readSyncUsers(env);
+  for (const warning of warnings) say(warning);
   const sync = createSyncServer({
     base,
     ...settings.limits,
+    environmentUsers,
     log: (entry) => {
       if (isWorthALine(entry)) say(logLine(entry, new Date()));
     },
   });
-  const listener = await createListener(application(sync, settings.clientAddressSource), tls);
   try {
     await sync.ready;
-    if (settings.firstUser !== undefined) await createFirstUser(base, settings.firstUser, say);
+    const listener = await createListener(application(sync, settings.clientAddressSource), tls);
     await listen(listener, { host: settings.host, port: settings.port });
-    const stop = stopSignal();
-
-    const { address, port } = listener.address() as AddressInfo;
-    const url = urlToEnter(tls === undefined ? 'http' : 'https', address, port);
-    say(`listening on ${address} port ${port}; enter ${url} in Anki (open it in a browser to read how)`);
-    if (!(await hasUsers(base, env))) {
-      say(`there is no user yet. To add one, type in another terminal:\n    ${ownName()} user add NAME${baseArgument(base)}`);
+    try {
+      const stop = stopSignal();
+      const { address, port } = listener.address() as AddressInfo;
+      const url = urlToEnter(tls === undefined ? 'http' : 'https', address, port);
+      if (environmentUsers.length === 0) await welcomeFirstUser(base, firstUser, say);
+      say(`listening on ${address} port ${port}; enter ${url} in Anki (open it in a browser to read how)`);
+      say(`${await stop}: closing`);
+    } finally {
+      await closeListener(listener, MAX_CLOSING_MS);
     }
-    say(`${await stop}: closing`);
   } finally {
-    await closeListener(listener, MAX_CLOSING_MS);
     await sync.close();
   }
   return 0;

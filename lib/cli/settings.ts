@@ -3,6 +3,7 @@
  * hold; with any of them, its defaults for the others, so that an existing unit file or compose file goes on as it was.
  */
 import { join, resolve } from 'node:path';
+import { DEFAULT_BODY_LIMITS } from '../protocol/body.ts';
 import { clientAddressSources, type ClientAddressSource } from './client-address.ts';
 import type { FlagKinds } from './flags.ts';
 import { hint } from './spelling.ts';
@@ -93,5 +94,7 @@ function addressSource(value: string | undefined): ClientAddressSource {
 function limits(megs: string | undefined): ServeSettings['limits'] {
   if (megs === undefined) return undefined;
   if (!/^\d{1,7}$/.test(megs) || Number(megs) === 0) throw new UsageError(`MAX_SYNC_PAYLOAD_MEGS must be a whole number of MiB, not "${megs}"`);
-  return { maxPackedBytes: Number(megs) * MIB, maxUnpackedBytes: Number(megs) * 3 * MIB };
+  // beyond what the protocol can carry, the core's own limit holds
+  const maxUnpackedBytes = Math.min(Number(megs) * 3 * MIB, DEFAULT_BODY_LIMITS.maxUnpackedBytes);
+  return { maxPackedBytes: Number(megs) * MIB, maxUnpackedBytes };
 }

@@ -40,6 +40,7 @@ test('variables that are empty, or only look official, count as not set', () => 
 
 test('MAX_SYNC_PAYLOAD_MEGS limits the packed body, and three times as much unpacked', () => {
   assert.deepEqual(settings([], { MAX_SYNC_PAYLOAD_MEGS: '200' }).limits, { maxPackedBytes: 200 * 1024 ** 2, maxUnpackedBytes: 600 * 1024 ** 2 });
+  assert.equal(settings([], { MAX_SYNC_PAYLOAD_MEGS: '9999' }).limits?.maxUnpackedBytes, 4 * 1024 ** 3 - 64 * 1024 ** 2);
   for (const value of ['0', '-1', '1.5', 'many', '1e3']) assert.throws(() => settings([], { MAX_SYNC_PAYLOAD_MEGS: value }), wrong(/MAX_SYNC_PAYLOAD_MEGS/));
 });
 
