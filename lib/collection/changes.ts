@@ -5,7 +5,7 @@ import type { IncomingNotetype, IncomingObject, UnchunkedChanges } from '../sche
 import { registerTags } from '../schema/tags.ts';
 import { unicaseKey } from '../schema/unicase.ts';
 import type { NamedObject, ObjectKind } from '../storage/storage.ts';
-import { notetypesOf, type RunningSync } from './running-sync.ts';
+import { notetypesOf, storedUsn, type RunningSync } from './running-sync.ts';
 
 /**
  * `applyChanges`: notetypes, decks, presets, tags and config, all in one request.
@@ -70,8 +70,8 @@ async function mergeNamed(sync: RunningSync, kind: 'notetypes' | 'decks', incomi
     if (ours !== undefined) taken.delete(unicaseKey(ours.name));
     const { name, changed } = uniqueName(object.name, object.id, taken);
     const stored = changed
-      ? named({ ...object, name, mtimeSecs: nowSecs, usn: sync.serverUsn, object: { ...object.object, name, mod: nowSecs, usn: sync.serverUsn } })
-      : named(object);
+      ? named(sync, { ...object, name, mtimeSecs: nowSecs, usn: sync.serverUsn, object: { ...object.object, name, mod: nowSecs } })
+      : named(sync, object);
     taken.set(unicaseKey(name), object.id);
     stamps.set(String(object.id), stored);
     winners.push(stored);
@@ -82,9 +82,10 @@ async function mergeNamed(sync: RunningSync, kind: 'notetypes' | 'decks', incomi
 async function mergeDeckConfigs(sync: RunningSync, incoming: IncomingObject[]): Promise<void> {
   if (incoming.length === 0) return;
   const stamps = new Map((await sync.store.objectStamps('deckConfigs')).map((stamp) => [String(stamp.id), stamp]));
-  await sync.store.putObjects('deckConfigs', incoming.filter((object) => wins(object, stamps.get(String(object.id)))).map(named));
+  await sync.store.putObjects('deckConfigs', incoming.filter((object) => wins(object, stamps.get(String(object.id)))).map((object) => named(sync, object)));
 }
 
-function named(object: IncomingObject): NamedObject {
-  return { id: object.id, name: object.name, mtimeSecs: object.mtimeSecs, usn: object.usn, json: stringifyLossless(object.object as Json) };
+function named(sync: RunningSync, object: IncomingObject): NamedObject {
+  const usn = storedUsn(sync, object.usn);
+  return { id: object.id, name: object.name, mtimeSecs: object.mtimeSecs, usn, json: stringifyLossless({ ...object.object, usn } as Json) };
 }

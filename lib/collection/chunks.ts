@@ -1,10 +1,10 @@
 import { SyncError } from '../errors.ts';
 import { stringifyLossless, type Json } from '../schema/json.ts';
 import { normalizeNoteTags, prepareNote } from '../schema/note-fields.ts';
-import { idOf, NOTE, type Chunk, type NoteEntry } from '../schema/schema11.ts';
+import { CARD, idOf, NOTE, REVLOG, type Chunk, type NoteEntry } from '../schema/schema11.ts';
 import { SchemaError } from '../schema/schema-error.ts';
 import type { Id, RowKind } from '../storage/storage.ts';
-import { notetypesOf, type RunningSync } from './running-sync.ts';
+import { notetypesOf, storedUsn, type RunningSync } from './running-sync.ts';
 
 /** Objects of revlog, notes and cards in one chunk, taken in turn. */
 export const CHUNK_SIZE = 250;
@@ -46,6 +46,13 @@ export async function chunk(sync: RunningSync): Promise<string> {
 /** `applyChunk`: rows of the client. What is newer here and pending stays (see `mergeRows`). */
 export async function applyChunk(sync: RunningSync, incoming: Chunk): Promise<void> {
   const { store, clientUsn } = sync;
+  for (const row of incoming.revlog) row[REVLOG.usn] = storedUsn(sync, Number(row[REVLOG.usn]));
+  for (const row of incoming.cards) {
+    row[CARD.usn] = storedUsn(sync, Number(row[CARD.usn]));
+    // as every other device will store it, and the official server too
+    if (row[CARD.data] === '') row[CARD.data] = '{}';
+  }
+  for (const row of incoming.notes) row[NOTE.usn] = storedUsn(sync, Number(row[NOTE.usn]));
   if (incoming.revlog.length > 0) await store.mergeRows('revlog', stringifyLossless(incoming.revlog as Json), clientUsn);
   if (incoming.cards.length > 0) await store.mergeRows('cards', stringifyLossless(incoming.cards as Json), clientUsn);
   if (incoming.notes.length > 0) {

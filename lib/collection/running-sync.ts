@@ -21,3 +21,12 @@ export async function notetypesOf(sync: RunningSync): Promise<Map<string, Notety
   sync.notetypes ??= new Map((await sync.store.notetypeShapes()).map((shape) => [String(shape.id), shape]));
   return sync.notetypes;
 }
+
+/**
+ * The usn under which an incoming object is stored: this sync's. Clients send the one of their last `meta`, which is older
+ * when another device finished in between; kept, such objects would never reach the other devices, and their sanity checks
+ * would fail (the official server does that). -1 stays, so that our own check notices it.
+ */
+export function storedUsn(sync: RunningSync, sent: number): number {
+  return sent === -1 ? -1 : sync.serverUsn;
+}

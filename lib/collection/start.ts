@@ -1,4 +1,4 @@
-import { needsUnbury, schedulerDay } from '../schema/scheduler-day.ts';
+import { DEFAULT_ROLLOVER_HOUR, lacksRollover, needsUnbury, schedulerDay } from '../schema/scheduler-day.ts';
 import { parseLossless, stringifyLossless, type Json } from '../schema/json.ts';
 import type { CollectionSession, Graves } from '../storage/storage.ts';
 import type { RunningSync } from './running-sync.ts';
@@ -33,10 +33,15 @@ export async function start(
   return { sync, graves };
 }
 
+/** What Anki's server writes into the config on this occasion, so that clients get the same one from us. */
 async function unburyIfDayRolledOver(store: CollectionSession, nowMillis: number): Promise<void> {
   const config = parseLossless(await store.config()) as { [key: string]: Json };
   const today = schedulerDay({ creationSecs: await store.creationSecs(), nowSecs: Math.floor(nowMillis / 1000), config });
-  if (!needsUnbury(config['lastUnburied'], today)) return;
-  await store.unburyCards();
-  await store.setConfig(stringifyLossless({ ...config, lastUnburied: today }));
+  const changes: { [key: string]: Json } = {};
+  if (lacksRollover(config)) changes['rollover'] = DEFAULT_ROLLOVER_HOUR;
+  if (needsUnbury(config['lastUnburied'], today)) {
+    await store.unburyCards();
+    changes['lastUnburied'] = today;
+  }
+  if (Object.keys(changes).length > 0) await store.setConfig(stringifyLossless({ ...config, ...changes }));
 }
