@@ -95,7 +95,7 @@ export class Stage {
       found.push(...lines.map((line) => `${left.name} | ${right.name}: ${line}`));
     };
     for (const device of devices) if (device !== last) await difference(device, last, 'devices');
-    const servers = await this.#serverCopy();
+    const servers = await this.serverCopy();
     await difference(last, servers, 'server');
     const before = await servers.stamps();
     const fresh = await this.device();
@@ -132,9 +132,12 @@ export class Stage {
     for (const device of this.#devices) await device.close().catch(() => {});
   }
 
-  async #serverCopy(): Promise<Device> {
+  /** The server's own file, opened by Anki as a copy. */
+  async serverCopy(): Promise<Device> {
     const name = this.#nextName();
-    return this.#processes.copyOf(this.server.collectionFile(this.user), `server-${name}`, join(this.#folder, name));
+    const copy = await this.#processes.copyOf(this.server.collectionFile(this.user), `server-${name}`, join(this.#folder, name));
+    this.#devices.push(copy);
+    return copy;
   }
 
   #nextName(): string {

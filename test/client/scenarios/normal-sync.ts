@@ -50,6 +50,23 @@ export const normalSync: Scenario[] = [
     },
   },
   {
+    name: 'cards buried on an earlier day come back on the server as they do on the devices',
+    async run(stage) {
+      const [a, b] = [await stage.device(), await stage.device()];
+      await a.do('add_notes', { count: 4 });
+      const ids = await a.do<Ids>('find_cards');
+      await a.do('bury', { ids: ids.slice(0, 2) });
+      // the day on which cards were unburied last: this one is as good as long ago, for it is more than a week ahead
+      await a.do('set_config', { key: 'lastUnburied', value_json: '100' });
+      await a.upload();
+      await b.download();
+      assert.equal((await b.do<{ queue: number }>('card', { id: ids[0] })).queue, -3);
+      await b.do('add_notes', { count: 1 });
+      await stage.settleAndCompare(a, b);
+      assert.equal((await (await stage.serverCopy()).do<{ queue: number }>('card', { id: ids[0] })).queue, 0);
+    },
+  },
+  {
     name: 'decks added, renamed, described, limited and folded reach the other device',
     async run(stage) {
       let shared = 0;
@@ -159,8 +176,11 @@ export const normalSync: Scenario[] = [
       await stage.settle(a, b);
       await a.do('set_config', { key: 'test values', value_json: UNKNOWN });
       await a.do('set_config', { key: 'gone', value_json: '1' });
+      const written = await a.do<string>('config_json', { key: 'test values' });
+      await a.sync();
+      assert.equal(await a.do('config_json', { key: 'test values' }), written, 'the newer side gets none back');
       await stage.settleAndCompare(a, b);
-      assert.equal(await b.do('config_json', { key: 'test values' }), await a.do('config_json', { key: 'test values' }));
+      assert.equal(await b.do('config_json', { key: 'test values' }), written);
       await b.do('remove_config', { key: 'gone' });
       await stage.settleAndCompare(b, a);
       assert.equal(await a.do('config_json', { key: 'gone' }), 'null');
