@@ -132,8 +132,10 @@ export function mediaStoreSuite(title: string, make: () => Promise<MediaStoreUnd
       await store.apply(ada, [deleted('a')]);
       const byName = (one: MediaChange, other: MediaChange): number => (one.name < other.name ? -1 : 1);
       assert.deepEqual((await store.unsettled(ada)).sort(byName), [deleted('a'), added('c')]);
+      assert.deepEqual(await store.unsettledTotals(ada), { names: 2, bytes: 1 });
       await store.settled(ada);
       assert.deepEqual(await store.unsettled(ada), []);
+      assert.deepEqual(await store.unsettledTotals(ada), { names: 0, bytes: 0 });
     });
 
     test('a forgotten name leaves neither a deletion nor a usn', async (store) => {

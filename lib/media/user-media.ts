@@ -8,8 +8,8 @@ export interface UserMedia {
 }
 
 /** Once so much is unsettled, an upload settles it first: disks and journals stay bounded, however busy the user is. */
-const MAX_UNSETTLED_NAMES = 250;
-const MAX_UNSETTLED_BYTES = 64 * 1024 * 1024;
+const MAX_UNSETTLED_NAMES = 1000;
+const MAX_UNSETTLED_BYTES = 128 * 1024 * 1024;
 
 /**
  * Brings the files to what the index says, and drops what was staged. Nobody depends on it, since staged files are served
@@ -26,7 +26,6 @@ export async function settleMedia({ store, files, user }: UserMedia): Promise<vo
 }
 
 export async function settleWhenMuch(media: UserMedia): Promise<void> {
-  const changes = await media.store.unsettled(media.user);
-  const bytes = changes.reduce((sum, change) => sum + (change.deleted === true ? 0 : change.bytes), 0);
-  if (changes.length > MAX_UNSETTLED_NAMES || bytes > MAX_UNSETTLED_BYTES) await settleMedia(media);
+  const { names, bytes } = await media.store.unsettledTotals(media.user);
+  if (names > MAX_UNSETTLED_NAMES || bytes > MAX_UNSETTLED_BYTES) await settleMedia(media);
 }

@@ -248,6 +248,8 @@ export interface MediaStore {
    * An entry that something else wrote since (another server on the same data) MUST be left out.
    */
   unsettled(user: UserPlace): Promise<MediaChange[]>;
+  /** How much `unsettled` would hand out, at little cost: it is asked before each upload. */
+  unsettledTotals(user: UserPlace): Promise<{ names: number; bytes: number }>;
   /** Empties `unsettled`. A loss of power may undo it, since settling again changes nothing. */
   settled(user: UserPlace): Promise<void>;
   /**

@@ -233,7 +233,7 @@ function addRanges(folders: Folders, entries: StagedEntry[]): void {
 function readList(path: string): StagedEntry[] {
   try {
     const entries = JSON.parse(readFileSync(path, 'utf8')) as StagedEntry[];
-    return entries.every(({ pack }) => exists(join(dirname(path), basename(pack)))) ? entries : [];
+    return entries.every(({ pack }) => exists(join(dirname(path), pack))) ? entries : [];
   } catch (error) {
     if (error instanceof SyntaxError) return [];
     throw error;

@@ -54,6 +54,11 @@ export class MemoryMediaStore implements MediaStore {
     return structuredClone([...unsettled.values()].filter(({ name }) => entries.has(name)));
   }
 
+  async unsettledTotals(user: UserPlace): Promise<{ names: number; bytes: number }> {
+    const changes = await this.unsettled(user);
+    return { names: changes.length, bytes: changes.reduce((sum, change) => sum + (change.deleted === true ? 0 : change.bytes), 0) };
+  }
+
   async settled(user: UserPlace): Promise<void> {
     this.#index(user).unsettled.clear();
   }

@@ -58,6 +58,10 @@ export class SqliteMediaStore implements MediaStore {
     return this.#index(user).unsettled();
   }
 
+  async unsettledTotals(user: UserPlace): Promise<{ names: number; bytes: number }> {
+    return this.#index(user).unsettledTotals();
+  }
+
   async settled(user: UserPlace): Promise<void> {
     this.#index(user).settled();
   }
@@ -104,6 +108,7 @@ class Index {
   readonly #removeEntry: Database.Statement<[string]>;
   readonly #changesAfter: Database.Statement<[number, number], Row>;
   readonly #unsettled: Database.Statement<[], Row>;
+  readonly #unsettledTotals: Database.Statement<[], { names: number; bytes: number }>;
   readonly #setUnsettled: Database.Statement<[string, number]>;
   readonly #removeUnsettled: Database.Statement<[]>;
 
@@ -119,10 +124,9 @@ class Index {
     this.#removeEntry = db.prepare('DELETE FROM media WHERE fname = ?');
     this.#changesAfter = db.prepare('SELECT fname, csum, size, usn FROM media WHERE usn > ? ORDER BY usn LIMIT ?');
     // an entry of another usn was written by Anki's server since: its file is newer than what we had staged
-    this.#unsettled = db.prepare(
-      `SELECT m.fname, m.csum, m.size, m.usn FROM anki_sync_unsettled u
-         JOIN media m ON m.fname = u.fname AND m.usn = u.usn ORDER BY m.usn`,
-    );
+    const unsettled = 'FROM anki_sync_unsettled u JOIN media m ON m.fname = u.fname AND m.usn = u.usn';
+    this.#unsettled = db.prepare(`SELECT m.fname, m.csum, m.size, m.usn ${unsettled} ORDER BY m.usn`);
+    this.#unsettledTotals = db.prepare(`SELECT count(*) AS names, coalesce(sum(m.size), 0) AS bytes ${unsettled}`);
     this.#setUnsettled = db.prepare('INSERT OR REPLACE INTO anki_sync_unsettled (fname, usn) VALUES (?, ?)');
     this.#removeUnsettled = db.prepare('DELETE FROM anki_sync_unsettled');
   }
@@ -170,6 +174,10 @@ class Index {
         ? { name: row.fname, deleted: true }
         : { name: row.fname, sha1: row.csum.toString('hex'), bytes: row.size },
     );
+  }
+
+  unsettledTotals(): { names: number; bytes: number } {
+    return this.#unsettledTotals.get()!;
   }
 
   settled(): void {
