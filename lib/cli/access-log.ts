@@ -6,9 +6,12 @@ export function isWorthALine({ request, status }: LogEntry): boolean {
   return !(status === 200 && /^(GET|HEAD) \/health\/?$/.test(request));
 }
 
-export function logLine({ level, request, status, ms, ...more }: LogEntry, at: Date): string {
+const DETAILS = ['user', 'client', 'version', 'address', 'code', 'detail'] as const satisfies (keyof LogEntry)[];
+
+export function logLine(entry: LogEntry, at: Date): string {
+  const { level, request, status, ms } = entry;
   const words = [at.toISOString(), level, request.split(' ').map(plain).join(' '), String(status), `${Math.round(ms)}ms`];
-  for (const [key, value] of Object.entries(more)) if (value !== undefined) words.push(`${key}=${plain(String(value))}`);
+  for (const name of DETAILS) if (entry[name] !== undefined) words.push(`${name}=${plain(String(entry[name]))}`);
   return words.join(' ');
 }
 

@@ -5,7 +5,7 @@ import { isWorthALine, logLine } from '../../lib/cli/access-log.ts';
 const at = new Date(Date.UTC(2026, 10, 21, 10, 20, 30, 123));
 
 test('one request is one line', () => {
-  const line = logLine({ level: 'info', request: 'meta', status: 200, ms: 3.4, user: 'Jürgen', client: 'anki,26.9.3 (abc),lin:x', version: 11 }, at);
+  const line = logLine({ level: 'info', request: 'meta', status: 200, ms: 3.4, version: 11, client: 'anki,26.9.3 (abc),lin:x', user: 'Jürgen' }, at);
   assert.equal(line, '2026-11-21T10:20:30.123Z info meta 200 3ms user=Jürgen client="anki,26.9.3 (abc),lin:x" version=11');
 });
 
