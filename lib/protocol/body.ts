@@ -194,6 +194,8 @@ async function writePieces(decoder: ZstdDecompress, file: FileHandle, maxBytes: 
     if (waitingBytes >= WRITE_BYTES) await flush();
   }
   if (waitingBytes > 0) await flush();
+  // a decoder that stops before it has got everything never calls back for the rest
+  if (!decoder.writableEnded) throw new Error('the decoder ended before its input');
   return bytes;
 }
 
