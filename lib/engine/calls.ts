@@ -3,7 +3,7 @@ import type { UserPlace } from '../storage/storage.ts';
 /** Everything the main side may ask of the room that holds a user's data. One call per user at a time. */
 export type Call =
   | { step: JsonStep; user: UserPlace; sessionKey: string; body: Uint8Array; hostKey?: string }
-  | { step: 'abort' | 'expire' | 'release' | 'download' | 'stagingFolder' | 'mediaStagingFolder'; user: UserPlace }
+  | { step: 'abort' | 'expire' | 'settleMedia' | 'release' | 'download' | 'stagingFolder' | 'mediaStagingFolder'; user: UserPlace }
   /** Body checked and converted in the lane of its own; the file is consumed. */
   | { step: 'upload'; user: UserPlace; path: string }
   | { step: 'uploadChanges'; user: UserPlace; path: string };
@@ -26,10 +26,13 @@ export type JsonStep =
 /** Bytes of an answer, or a local file the receiver sends and deletes. */
 export type Answer = { kind: 'bytes'; data: Uint8Array } | { kind: 'file'; path: string; bytes: number };
 
-/** An answer, and whether a sync is running for the user now: the main side watches the idle time. */
+/** An answer, and what the main side watches the user's idle time for. */
 export interface Outcome {
   answer: Answer;
+  /** A sync is running for the user: it ends when its client stays away. */
   syncing: boolean;
+  /** Media may still have to be brought to their place: done as soon as the user is idle for a moment. */
+  unsettled: boolean;
 }
 
 /** Work that belongs to no user's queue: checks and conversions of files that wait in the staging folder. */

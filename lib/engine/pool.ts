@@ -38,7 +38,12 @@ interface Resident {
   lastUsedMillis: number;
   syncing: boolean;
   expiry: NodeJS.Timeout | undefined;
+  unsettled: boolean;
+  settling: NodeJS.Timeout | undefined;
 }
+
+/** A client sends its media zips one right after the other: this long after the last one, they are brought to their place. */
+const SETTLE_IDLE_MILLIS = 2_000;
 
 /**
  * Main side of the rooms: a queue per user, and the one room that holds the user's data. A room is chosen when the data is
@@ -91,7 +96,10 @@ export class Engine {
     this.#closing = true;
     clearInterval(this.#sweep);
     await Promise.all([...this.#residents.values()].map((resident) => resident.tail));
-    for (const resident of this.#residents.values()) clearTimeout(resident.expiry);
+    for (const resident of this.#residents.values()) {
+      clearTimeout(resident.expiry);
+      clearTimeout(resident.settling);
+    }
     this.#residents.clear();
     await this.#lane.close();
     await Promise.all(this.#threads.map((thread) => thread?.close()));
@@ -111,6 +119,8 @@ export class Engine {
         lastUsedMillis: 0,
         syncing: false,
         expiry: undefined,
+        unsettled: false,
+        settling: undefined,
       };
     }
     this.#residents.delete(place.userId);
@@ -121,10 +131,12 @@ export class Engine {
   #enqueue(resident: Resident, call: Call): Promise<Answer> {
     resident.waiting += 1;
     clearTimeout(resident.expiry);
+    clearTimeout(resident.settling);
     const result = resident.tail.then(async () => {
       try {
-        const { answer, syncing } = await resident.room.run(call);
+        const { answer, syncing, unsettled } = await resident.room.run(call);
         resident.syncing = syncing;
+        resident.unsettled = unsettled;
         return answer;
       } catch (error) {
         // a failed step has rolled back; a failed request for something else has not, and then the timer below finds nothing to do
@@ -148,6 +160,13 @@ export class Engine {
         if (resident.waiting === 0 && !this.#closing) this.#enqueue(resident, { step: 'expire', user: resident.place }).catch(() => {});
       }, this.#options.syncIdleMillis).unref();
     }
+    if (resident.unsettled) {
+      resident.settling = setTimeout(() => {
+        // once: what cannot be settled now is tried again when the user's data are closed
+        resident.unsettled = false;
+        if (resident.waiting === 0 && !this.#closing) this.#enqueue(resident, { step: 'settleMedia', user: resident.place }).catch(() => {});
+      }, SETTLE_IDLE_MILLIS).unref();
+    }
     if (this.#residents.size > this.#options.maxOpen) this.#closeOldest();
   }
 
@@ -170,13 +189,13 @@ export class Engine {
 
   /** Keeps the resident until its data is closed: a call that comes meanwhile must find the same room. */
   #release(resident: Resident): void {
-    this.#enqueue(resident, { step: 'release', user: resident.place })
-      .catch(() => {})
-      .finally(() => {
-        if (resident.waiting === 0 && this.#residents.get(resident.place.userId) === resident) {
-          this.#residents.delete(resident.place.userId);
-        }
-      });
+    this.#enqueue(resident, { step: 'release', user: resident.place }).then(
+      () => {
+        if (resident.waiting === 0) this.#residents.delete(resident.place.userId);
+      },
+      // still open there: the user stays with this room
+      () => {},
+    );
   }
 
   async #chooseRoom(): Promise<Room> {

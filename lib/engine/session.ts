@@ -12,6 +12,7 @@ import { mediaChanges } from '../media/changes.ts';
 import { downloadFiles } from '../media/download.ts';
 import { mediaSanity } from '../media/sanity-check.ts';
 import { uploadChanges } from '../media/upload.ts';
+import { settleMedia } from '../media/user-media.ts';
 import { parseLossless, type Json } from '../schema/json.ts';
 import {
   parseBeginRequest,
@@ -44,6 +45,10 @@ export interface Stores {
 export class Sessions {
   #stores: Stores;
   #running = new Map<string, RunningSync>();
+  /** Users whose media may be unsettled, by id. */
+  #unsettled = new Map<string, UserPlace>();
+  /** Users whose media were looked after since this room opened: a crash may have left some unsettled. */
+  #mediaSeen = new Set<string>();
 
   constructor(stores: Stores) {
     this.#stores = stores;
@@ -52,7 +57,8 @@ export class Sessions {
   async run(call: Call): Promise<Outcome> {
     try {
       const answer = await this.#answer(call);
-      return { answer, syncing: this.#running.has(call.user.userId) };
+      const { userId } = call.user;
+      return { answer, syncing: this.#running.has(userId), unsettled: this.#unsettled.has(userId) };
     } catch (error) {
       throw asSyncError(error);
     }
@@ -60,6 +66,8 @@ export class Sessions {
 
   async close(): Promise<void> {
     for (const userId of [...this.#running.keys()]) await this.#abort(userId);
+    // what cannot be settled now is settled after the next start
+    for (const user of [...this.#unsettled.values()]) await this.#settleMedia(user).catch(() => {});
     await Promise.all([this.#stores.collections.close(), this.#stores.media.close(), this.#stores.mediaFiles.close()]);
   }
 
@@ -73,7 +81,12 @@ export class Sessions {
         return text('null');
       case 'release':
         await this.#abort(user.userId);
+        // a full disk must not keep the collection open; the journal is kept, and settled after the next upload
+        await this.#settleMedia(user).catch(() => {});
         await Promise.all([collections.release(user), media.release(user), mediaFiles.release(user)]);
+        return text('null');
+      case 'settleMedia':
+        await this.#settleMedia(user);
         return text('null');
       case 'stagingFolder':
         return text(await collections.stagingFolder(user));
@@ -88,6 +101,7 @@ export class Sessions {
         return { kind: 'file', ...(await collections.exportFile(user)) };
       }
       case 'uploadChanges':
+        this.#unsettled.set(user.userId, user);
         return media200(await uploadChanges({ store: media, files: mediaFiles, user }, call.path));
       default:
         return this.#jsonStep(call.step, user, call.sessionKey, jsonOf(call.body), call.hostKey ?? '');
@@ -136,6 +150,10 @@ export class Sessions {
           return json(modifiedMillis);
         });
       case 'begin':
+        if (!this.#mediaSeen.has(user.userId)) {
+          this.#mediaSeen.add(user.userId);
+          this.#unsettled.set(user.userId, user);
+        }
         return media200(await begin(media, user, parseBeginRequest(body).clientVersion, hostKey));
       case 'mediaChanges':
         return media200(await mediaChanges(media, user, parseMediaChangesRequest(body).lastUsn));
@@ -176,6 +194,12 @@ export class Sessions {
       await this.#abort(user.userId);
       throw error instanceof SchemaError ? new SyncError('STEP_FAILED', error.message) : error;
     }
+  }
+
+  async #settleMedia(user: UserPlace): Promise<void> {
+    if (!this.#unsettled.has(user.userId)) return;
+    await settleMedia({ store: this.#stores.media, files: this.#stores.mediaFiles, user });
+    this.#unsettled.delete(user.userId);
   }
 
   async #abort(userId: string): Promise<void> {
