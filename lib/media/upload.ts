@@ -35,7 +35,7 @@ export async function uploadChanges(media: UserMedia, zipPath: string): Promise<
     if (changes.length === 0) return [uploaded.length, (await store.totals(user)).lastUsn];
 
     try {
-      await files.stage(user, lastOfEachName(changes).flatMap(stagedFile));
+      await files.stage(user, changes.flatMap(stagedFile));
       return [uploaded.length, await store.apply(user, changes.map(mediaChange))];
     } catch (error) {
       // drops what was staged in vain: a full disk should not stay full until the user is idle
@@ -56,10 +56,6 @@ function decide(uploaded: UploadedChange[], known: MediaEntry[]): UploadedChange
     current.set(name, sha1);
     return true;
   });
-}
-
-function lastOfEachName(changes: UploadedChange[]): UploadedChange[] {
-  return [...new Map(changes.map((change) => [change.name, change])).values()];
 }
 
 function stagedFile({ name, file }: UploadedChange): ({ name: string } & VerifiedFile)[] {
