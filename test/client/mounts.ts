@@ -101,7 +101,10 @@ async function startServer(
   const base = await mkdtemp(join(tmpdir(), 'sync-base-'));
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
-  let running = await startProcess(await launch(base, port), origin);
+  let running = await startProcess(await launch(base, port), origin).catch(async (error: unknown) => {
+    await rm(base, { recursive: true, force: true });
+    throw error;
+  });
   const again = async (signal: NodeJS.Signals): Promise<void> => {
     await running.end(signal);
     running = await startProcess(await launch(base, port), origin);
