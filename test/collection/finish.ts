@@ -1,0 +1,70 @@
+/** Rules of `finish` and of `download`: usn and `mod`. */
+import { card } from './objects.ts';
+import type { Player } from './player.ts';
+import type { Rule } from './rule.ts';
+
+/** By how much the usn rose, and whether `mod` is a new one. */
+async function raised(user: Player, event: () => Promise<unknown>): Promise<unknown> {
+  const before = await user.meta();
+  await event();
+  const after = await user.meta();
+  return [(after['usn'] as number) - (before['usn'] as number), (after['mod'] as number) > (before['mod'] as number), after['scm'] === before['scm']];
+}
+
+export const FINISH: Rule[] = [
+  {
+    sentence: 'a sync raises the usn by one and sets a new mod',
+    play: async (user) => {
+      await user.begin();
+      return raised(user, () => user.sync({ cards: [card({ id: 6001, usn: 1 })] }, { minUsn: 1 }));
+    },
+    expected: [1, true, true],
+  },
+  {
+    sentence: 'a sync that only fetched does so too',
+    play: async (user) => {
+      await user.begin();
+      return raised(user, () => user.sync({}, { minUsn: 0 }));
+    },
+    expected: [1, true, true],
+  },
+  {
+    sentence: 'a sync that is aborted does not',
+    play: async (user) => {
+      await user.begin();
+      return raised(user, async () => {
+        await user.start();
+        await user.rows({ cards: [card({ id: 6001, usn: 1 })] });
+        await user.abort();
+      });
+    },
+    expected: [0, false, true],
+  },
+  {
+    sentence: 'finish answers the mod that meta then tells, in milliseconds',
+    play: async (user) => {
+      const mod = await user.sync();
+      return [(await user.meta())['mod'] === mod, Math.abs((mod as number) - Date.now()) < 60_000];
+    },
+    expected: [true, true],
+  },
+  {
+    sentence: 'the file says when the last sync was',
+    play: async (user) => {
+      const mod = await user.sync();
+      return (await user.query('SELECT ls FROM col'))[0] + '' === `${mod}`;
+    },
+    expected: true,
+  },
+  {
+    sentence: 'a download raises the usn by one and sets a new mod, before the file is made',
+    play: async (user) => {
+      await user.begin();
+      const before = (await user.meta())['mod'] as number;
+      const [usn, mod] = (await user.query('SELECT usn, mod FROM col'))[0] as [number, number];
+      const after = await user.meta();
+      return [usn, mod > before, after['usn'], after['mod'] === mod];
+    },
+    expected: [2, true, 2, true],
+  },
+];
