@@ -20,8 +20,10 @@ const bob: UserPlace = { userId: 'bob', folder: 'bob' };
 
 /** Names that clients may send, and that some medium cannot hold. */
 const ODD_NAMES = [
-  'a\\b.png', 'con.png', 'NUL', 'trailing.', 'trailing ', ' ', '-', '~', '...', '.hidden', 'a:b', 'a*?"<>|', 'line\nbreak', 'tab\t', '\u0001',
-  '%2e%2e%2f', 'Ä.png', 'ä.png', 'A.png', 'a.png', 'İ.png', 'ß.png', 'SS.png', '漢字.mp3', '👩‍🔬.jpg', 'x'.repeat(255), '漢'.repeat(85),
+  'a\\b.png', 'con.png', 'NUL', 'trailing.', 'trailing ', ' ', '-', '~', '...', '.hidden', 'a:b', 'a*?"<>|',
+  'line\nbreak', 'tab\t', '\u0001',
+  '%2e%2e%2f', 'Ä.png', 'ä.png', 'A.png', 'a.png', 'İ.png', 'ß.png', 'SS.png', '漢字.mp3', '👩‍🔬.jpg',
+  'x'.repeat(255), '漢'.repeat(85),
   'media', 'media.db', 'collection.anki2', '.anki-sync-media', 'staged', 'incoming', 'constructor', '__proto__',
 ];
 
@@ -145,7 +147,8 @@ export function mediaFilesSuite(title: string, make: () => Promise<MediaFilesUnd
     test('what lies in several files is staged at once', async (files) => {
       const folder = await files.stagingFolder(ada);
       for (const name of ['one', 'two']) await writeFile(join(folder, name), name);
-      await files.stage(ada, ['one', 'two'].map((name) => ({ name, sha1: hash('sha1', name), path: join(folder, name), offset: 0, bytes: 3 })));
+      const staged = ['one', 'two'].map((name) => ({ name, sha1: hash('sha1', name), path: join(folder, name), offset: 0, bytes: 3 }));
+      await files.stage(ada, staged);
       for (const name of ['one', 'two']) await rm(join(folder, name), { force: true });
       for (const name of ['one', 'two']) assert.equal(await read(files, ada, name, name), name);
       await files.settle(ada, [change('one', 'one'), change('two', 'two')]);
@@ -161,7 +164,9 @@ export function mediaFilesSuite(title: string, make: () => Promise<MediaFilesUnd
 
     test('every name that clients may send is kept apart from every other', async (files) => {
       await put(files, ada, ODD_NAMES.map((name) => [name, `content of ${name}`]));
-      for (const name of ODD_NAMES) assert.equal(await read(files, ada, name, `content of ${name}`), `content of ${name}`, JSON.stringify(name));
+      for (const name of ODD_NAMES) {
+        assert.equal(await read(files, ada, name, `content of ${name}`), `content of ${name}`, JSON.stringify(name));
+      }
       await put(files, ada, ODD_NAMES.map((name) => [name, `new ${name}`]));
       for (const [index, name] of ODD_NAMES.entries()) {
         assert.equal(await read(files, ada, name, `new ${name}`), `new ${name}`, JSON.stringify(name));

@@ -115,7 +115,8 @@ export function mediaStoreSuite(title: string, make: () => Promise<MediaStoreUnd
     });
 
     test('entries are found by exact name only', async (store) => {
-      await store.apply(ada, [added('Ä.png', 'capital'), added('ä.png', 'small'), added('a%'), added('a\\b.png'), added('con'), added(' '), added('👩‍🔬.jpg')]);
+      await store.apply(ada, [added('Ä.png', 'capital'), added('ä.png', 'small')]);
+      await store.apply(ada, ['a%', 'a\\b.png', 'con', ' ', '👩‍🔬.jpg'].map((name) => added(name)));
       const sha1Of = async (name: string): Promise<string | undefined> => (await store.entries(ada, [name]))[0]?.sha1;
       assert.equal(await sha1Of('Ä.png'), hash('sha1', 'capital'));
       assert.equal(await sha1Of('ä.png'), hash('sha1', 'small'));

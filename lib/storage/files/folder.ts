@@ -74,7 +74,9 @@ export class FolderMediaFiles implements MediaFiles {
     const folders = this.#folders(user);
     const id = randomUUID();
     const packs = new Map([...new Set(files.map(({ path }) => path))].map((path, index) => [path, `${id}-${index}.pack`]));
-    const entries = files.map(({ name, sha1, path, offset, bytes }): StagedEntry => ({ name, sha1, pack: packs.get(path)!, offset, bytes }));
+    const entries = files.map(({ path, name, sha1, offset, bytes }): StagedEntry => {
+      return { name, sha1, pack: packs.get(path)!, offset, bytes };
+    });
     const list = join(folders.staged, `${id}.json`);
     try {
       for (const [path, pack] of packs) {

@@ -103,7 +103,9 @@ export class MemoryMediaFiles implements MediaFiles {
 
   async stage(user: UserPlace, files: ({ name: string; sha1: string } & FileRange)[]): Promise<void> {
     const { staged } = this.#files(user);
-    const contents = await Promise.all(files.map(async ({ path, offset, bytes }) => (await readFile(path)).subarray(offset, offset + bytes)));
+    const contents = await Promise.all(
+      files.map(async ({ path, offset, bytes }) => (await readFile(path)).subarray(offset, offset + bytes)),
+    );
     for (const [index, { name, sha1 }] of files.entries()) {
       staged.set(name, new Map(staged.get(name)).set(sha1, contents[index]!));
     }
