@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
@@ -26,9 +27,13 @@ export function packageVersion(): string {
   return version;
 }
 
-/** How this command line is called: in a clone of the project through npm, else by its name. */
+/**
+ * How this command line is called: in a clone of the project, of which npx knows nothing, through npm; else by its name.
+ * A clone is where the sources are: beside this file, or above the `dist` that was built from them.
+ */
 export function ownName(): string {
-  return import.meta.url.endsWith('.ts') ? 'npm run -s anki-sync --' : 'npx anki-sync';
+  const isClone = import.meta.url.endsWith('.ts') || existsSync(new URL('../../../lib/bin.ts', import.meta.url));
+  return isClone ? 'npm run -s anki-sync --' : 'npx anki-sync';
 }
 
 /** ` --base <folder>`, where another terminal would not find the folder by itself. */
