@@ -15,6 +15,7 @@ import {
   unlinkSync, writeFileSync, writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FileRange, MediaChange, MediaFiles, UserPlace } from '../storage.ts';
 import { makeFolder, syncFiles, syncFolder } from './durable.ts';
 import { isFileName, isUnsafeName } from './file-name.ts';
@@ -108,6 +109,8 @@ export class FolderMediaFiles implements MediaFiles {
         const path = join(folders.incoming, `settle-${randomUUID()}`);
         written.set(change.name, path);
         copyRange(range, path);
+        // hundreds may have come together, and other users share the thread
+        await nextTurn();
       }
       // before the rename, so that whoever reads the folder after a loss of power finds no torn file
       this.#before('sync files', String(written.size));
