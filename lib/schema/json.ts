@@ -5,7 +5,7 @@
  */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** Digits in a row, or a fraction or exponent: only such texts can hold a number that a plain parse would change. */
+/** Digits in a row, or a fraction or exponent: only such numbers can change in a plain parse. */
 const MAY_LOSE = /\d{16}|\d[.eE]/;
 
 interface RawJsonSupport {
@@ -14,9 +14,13 @@ interface RawJsonSupport {
 }
 const raw = JSON as unknown as RawJsonSupport;
 
-/** Parses text; throws SyntaxError like `JSON.parse`. A key `__proto__` becomes an own property, as in `JSON.parse`. */
+/**
+ * Parses text; throws SyntaxError like `JSON.parse`. A key `__proto__` becomes an own property, as in `JSON.parse`.
+ * Asking for the source of every number takes many times as long, and hardly any body holds a number that needs it.
+ */
 export function parseLossless(text: string): Json {
-  if (!MAY_LOSE.test(text)) return JSON.parse(text) as Json;
+  const plain = JSON.parse(text) as Json;
+  if (!MAY_LOSE.test(text) || !mayLoseOutsideStrings(text)) return plain;
   return (JSON.parse as (t: string, r: (k: string, v: unknown, c: { source?: string }) => unknown) => Json)(
     text,
     (_key, value, context) =>
@@ -24,6 +28,23 @@ export function parseLossless(text: string): Json {
         ? raw.rawJSON(context.source)
         : value,
   );
+}
+
+/** @param text valid JSON */
+function mayLoseOutsideStrings(text: string): boolean {
+  for (let from = 0; ; ) {
+    const opening = text.indexOf('"', from);
+    if (MAY_LOSE.test(text.slice(from, opening === -1 ? undefined : opening))) return true;
+    if (opening === -1) return false;
+    from = text.indexOf('"', opening + 1) + 1;
+    while (isEscaped(text, from - 1)) from = text.indexOf('"', from) + 1;
+  }
+}
+
+function isEscaped(text: string, index: number): boolean {
+  let backslashes = 0;
+  while (text[index - 1 - backslashes] === '\\') backslashes += 1;
+  return backslashes % 2 === 1;
 }
 
 export function stringifyLossless(value: Json): string {
