@@ -11,7 +11,7 @@ import { SyncError } from './errors.ts';
 import { headerOf, type HttpRequest, type HttpResponse } from './http.ts';
 import { landingPage, landingPageHeaders } from './landing.ts';
 import { checkOptions, type CheckedOptions, type LogEntry, type SyncServerOptions } from './options.ts';
-import { readEmptyBody, readJsonBody, receiveBody } from './protocol/body.ts';
+import { isEmptyBody, readEmptyBody, readJsonBody, receiveBody } from './protocol/body.ts';
 import { ClientGone } from './protocol/client-gone.ts';
 import type { MediaMethod, SyncMethod } from './protocol/methods.ts';
 import { openSyncRequest, requireHostKey, requireSessionKey, type SyncRequest } from './protocol/request.ts';
@@ -151,6 +151,8 @@ class Hall implements SyncServer {
     if (request.client !== '') entry.client = request.client.slice(0, 200);
     if (request.method === 'hostKey') return this.#login(rooms, request, http, entry);
 
+    // the official server's 403, at which a client asks for the password; who sends nothing at all is no client
+    if (request.hostKey === '' && !(await isEmptyBody(request.body))) throw new SyncError('HOST_KEY_UNKNOWN', 'no host key: sign in first');
     requireHostKey(request);
     const user = await rooms.hostKeys.resolve(request.hostKey);
     if (user === null) throw new SyncError('HOST_KEY_UNKNOWN', 'unknown host key: sign in again');

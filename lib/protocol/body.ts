@@ -81,6 +81,17 @@ export async function readEmptyBody(request: SyncRequest, limits: BodyLimits): P
   }
 }
 
+/** Whether a body has not a single byte on the wire. Reads no further than to the first one, and lets the rest go by. */
+export async function isEmptyBody(body: PackedBody): Promise<boolean> {
+  const source = openBody(body, Infinity);
+  for (let chunk = await source.next(); chunk !== null; chunk = await source.next()) {
+    if (chunk.length === 0) continue;
+    source.discard();
+    return false;
+  }
+  return true;
+}
+
 export interface ReceivedBody {
   /** Of the file. Never 0. */
   bytes: number;
