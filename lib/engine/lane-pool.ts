@@ -3,7 +3,7 @@ import type { LaneCall } from './calls.ts';
 import { WorkerHandle } from './worker-handle.ts';
 
 /** After this long without work the lane's thread ends, and its memory with it. */
-const IDLE_MILLIS = 20_000;
+const IDLE_MILLIS = 5_000;
 
 /** Main side of the lane for checks and conversions: one at a time, so that they take one core at most. */
 export class Lane {

@@ -4,8 +4,8 @@ import type { UserPlace } from '../storage/storage.ts';
 import type { UploadVerdict } from '../storage/sqlite/anki2.ts';
 import type { Answer, Call, Outcome } from './calls.ts';
 import { Lane } from './lane-pool.ts';
-import { Sessions } from './session.ts';
-import { allModules, makeStores, type Choices } from './stores.ts';
+import type { Room, StoreRoom } from './store-room.ts';
+import { allModules, type Choices } from './stores.ts';
 import { WorkerHandle } from './worker-handle.ts';
 
 export interface EngineOptions {
@@ -16,17 +16,12 @@ export interface EngineOptions {
   syncIdleMillis?: number;
   /** A collection without a request for this long is closed. Default 1 minute. */
   closeIdleMillis?: number;
-  /** Collections held open at once; the one unused for longest closes first. Default 200. */
+  /** Users whose data are open at once; the one unused for longest is closed first. While all are in use, one more is answered 503. Default 200. */
   maxOpen?: number;
   /** Requests of one user that may wait for one another; one more is answered 503. Default 16. */
   maxWaitingPerUser?: number;
   /** JavaScript heap of each thread, MiB. Default 256. */
   threadHeapMib?: number;
-}
-
-/** Where calls of a user run: a worker thread, or the main side. */
-interface Room {
-  run(call: Call): Promise<Outcome>;
 }
 
 /** A user whose data may be open somewhere. */
@@ -40,6 +35,8 @@ interface Resident {
   expiry: NodeJS.Timeout | undefined;
   unsettled: boolean;
   settling: NodeJS.Timeout | undefined;
+  /** Its data are being closed, and no call came since. */
+  closing: boolean;
 }
 
 /** A client sends its media zips one right after the other: this long after the last one, they are brought to their place. */
@@ -54,7 +51,7 @@ export class Engine {
   #choices: Choices;
   #lane = new Lane();
   #threads: (ThreadRoom | undefined)[];
-  #mainRoom: Promise<MainRoom> | undefined;
+  #mainRoom: MainRoom | undefined;
   /** In the order of last use. */
   #residents = new Map<string, Resident>();
   #sweep: NodeJS.Timeout;
@@ -74,10 +71,11 @@ export class Engine {
     this.#sweep = setInterval(() => this.#closeIdle(), Math.min(10_000, this.#options.closeIdleMillis)).unref();
   }
 
-  /** @throws SyncError of the step; BUSY when too many calls of this user wait; CLOSING after `close`. */
+  /** @throws SyncError of the step; BUSY when too many calls of this user wait, or too many users are at it; CLOSING after `close`. */
   async run(call: Call): Promise<Answer> {
+    // nothing is awaited up to the queue: calls run in the order they came, and a user never gets two rooms
     if (this.#closing) throw new SyncError('CLOSING', 'the server is closing');
-    const resident = await this.#resident(call.user);
+    const resident = this.#resident(call.user);
     if (resident.waiting >= this.#options.maxWaitingPerUser) {
       throw new SyncError('BUSY', 'too many requests of this user are waiting');
     }
@@ -103,29 +101,40 @@ export class Engine {
     this.#residents.clear();
     await this.#lane.close();
     await Promise.all(this.#threads.map((thread) => thread?.close()));
-    await (await this.#mainRoom)?.close();
+    await this.#mainRoom?.close();
   }
 
-  async #resident(place: UserPlace): Promise<Resident> {
+  #resident(place: UserPlace): Resident {
     let resident = this.#residents.get(place.userId);
     if (resident === undefined) {
-      const room = await this.#chooseRoom();
-      // another call of the same user may have come first while a room was made
-      resident = this.#residents.get(place.userId) ?? {
+      resident = {
         place,
-        room,
-        tail: Promise.resolve(),
+        tail: this.#placeForOne(),
+        room: this.#chooseRoom(),
         waiting: 0,
         lastUsedMillis: 0,
         syncing: false,
         expiry: undefined,
         unsettled: false,
         settling: undefined,
+        closing: false,
       };
+    } else if (resident.closing) {
+      resident.tail = Promise.all([resident.tail, this.#placeForOne()]);
+      resident.closing = false;
     }
     this.#residents.delete(place.userId);
     this.#residents.set(place.userId, resident);
     return resident;
+  }
+
+  /** Resolves when one more user's data may be opened: at once, or when those of another user are closed. */
+  #placeForOne(): Promise<unknown> {
+    const open = [...this.#residents.values()].filter(({ closing }) => !closing);
+    if (open.length < this.#options.maxOpen) return Promise.resolve();
+    const idle = open.find(isIdle);
+    if (idle === undefined) throw new SyncError('BUSY', 'too many users are syncing');
+    return this.#release(idle);
   }
 
   #enqueue(resident: Resident, call: Call): Promise<Answer> {
@@ -167,47 +176,45 @@ export class Engine {
         if (resident.waiting === 0 && !this.#closing) this.#enqueue(resident, { step: 'settleMedia', user: resident.place }).catch(() => {});
       }, SETTLE_IDLE_MILLIS).unref();
     }
-    if (this.#residents.size > this.#options.maxOpen) this.#closeOldest();
-  }
-
-  #closeOldest(): void {
-    for (const resident of this.#residents.values()) {
-      if (resident.waiting === 0 && !resident.syncing) {
-        this.#release(resident);
-        return;
-      }
-    }
   }
 
   #closeIdle(): void {
     const before = Date.now() - this.#options.closeIdleMillis;
     for (const resident of this.#residents.values()) {
       if (resident.lastUsedMillis > before) break;
-      if (resident.waiting === 0 && !resident.syncing) this.#release(resident);
+      if (isIdle(resident)) void this.#release(resident);
     }
   }
 
-  /** Keeps the resident until its data is closed: a call that comes meanwhile must find the same room. */
-  #release(resident: Resident): void {
-    this.#enqueue(resident, { step: 'release', user: resident.place }).then(
-      () => {
-        if (resident.waiting === 0) this.#residents.delete(resident.place.userId);
+  /** Keeps the resident until its data are closed: a call that comes meanwhile must find the same room. */
+  #release(resident: Resident): Promise<void> {
+    resident.closing = true;
+    return this.#enqueue(resident, { step: 'release', user: resident.place }).then(
+      () => this.#forget(resident),
+      (error: unknown) => {
+        if (error instanceof SyncError && error.code === 'THREAD_LOST') this.#forget(resident);
+        // else still open there: the user stays with this room
+        else resident.closing = false;
       },
-      // still open there: the user stays with this room
-      () => {},
     );
   }
 
-  async #chooseRoom(): Promise<Room> {
-    if (!allModules(this.#choices)) {
-      this.#mainRoom ??= makeStores(this.#choices).then((stores) => new MainRoom(stores));
-      return this.#mainRoom;
-    }
+  #forget(resident: Resident): void {
+    if (resident.closing) this.#residents.delete(resident.place.userId);
+  }
+
+  #chooseRoom(): Room {
+    if (!allModules(this.#choices)) return (this.#mainRoom ??= new MainRoom(this.#choices));
     const counts = new Array<number>(this.#options.threads).fill(0);
     for (const { room } of this.#residents.values()) if (room instanceof ThreadRoom) counts[room.index]! += 1;
     const index = counts.indexOf(Math.min(...counts));
     return (this.#threads[index] ??= new ThreadRoom(index, this.#choices, this.#options.threadHeapMib));
   }
+}
+
+/** Whether a user's data may be closed now. */
+function isIdle({ waiting, syncing }: Resident): boolean {
+  return waiting === 0 && !syncing;
 }
 
 /** A worker thread; replaced when it dies. What it held open was closed with it, so unfinished syncs are rolled back. */
@@ -227,7 +234,7 @@ class ThreadRoom implements Room {
     this.#worker ??= new WorkerHandle<Call>({
       file: 'thread',
       data: this.#choices,
-      limits: { maxOldGenerationSizeMb: this.#heapMib },
+      limits: { maxOldGenerationSizeMb: this.#heapMib, maxYoungGenerationSizeMb: 6 },
       gone: () => (this.#worker = undefined),
     });
     return this.#worker.call<Outcome>(call);
@@ -238,19 +245,19 @@ class ThreadRoom implements Room {
   }
 }
 
-/** For stores given as objects: their promises need no thread. */
+/** For stores given as objects: their promises need no thread. With modules, the steps' code is loaded in the threads alone. */
 class MainRoom implements Room {
-  #sessions: Sessions;
+  #room: Promise<StoreRoom>;
 
-  constructor(stores: Awaited<ReturnType<typeof makeStores>>) {
-    this.#sessions = new Sessions(stores);
+  constructor(choices: Choices) {
+    this.#room = import('./store-room.ts').then(({ StoreRoom }) => new StoreRoom(choices));
   }
 
-  run(call: Call): Promise<Outcome> {
-    return this.#sessions.run(call);
+  async run(call: Call): Promise<Outcome> {
+    return (await this.#room).run(call);
   }
 
-  close(): Promise<void> {
-    return this.#sessions.close();
+  async close(): Promise<void> {
+    await (await this.#room).close();
   }
 }

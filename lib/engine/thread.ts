@@ -2,14 +2,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Call } from './calls.ts';
 import { packError, transferable, type FromThread, type ToThread } from './messages.ts';
-import { Sessions } from './session.ts';
 import { asSyncError } from './step-error.ts';
-import { makeStores, type Choices } from './stores.ts';
+import { StoreRoom } from './store-room.ts';
+import type { Choices } from './stores.ts';
 
 const port = parentPort!;
-const sessions = makeStores(workerData as Choices).then((stores) => new Sessions(stores));
-// a store that cannot be made is told to each caller
-sessions.catch(() => {});
+const room = new StoreRoom(workerData as Choices);
 
 port.on('message', (message: ToThread<Call>) => {
   void answer(message);
@@ -18,12 +16,12 @@ port.on('message', (message: ToThread<Call>) => {
 async function answer({ id, call }: ToThread<Call>): Promise<void> {
   try {
     if (call === 'close') {
-      await (await sessions).close();
+      await room.close();
       port.postMessage({ id, value: null } satisfies FromThread);
       port.close();
       return;
     }
-    const outcome = await (await sessions).run(call);
+    const outcome = await room.run(call);
     port.postMessage({ id, value: outcome } satisfies FromThread, transferable(outcome.answer));
   } catch (error) {
     port.postMessage({ id, error: packError(asSyncError(error)) } satisfies FromThread);

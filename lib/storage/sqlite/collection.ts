@@ -8,7 +8,6 @@ import { makeFolder } from '../files/durable.ts';
 import { stagingFolder } from '../files/staging.ts';
 import { userFolder } from '../files/user-folder.ts';
 import type { CollectionMeta, CollectionSession, CollectionStore, ExportedFile, UserPlace } from '../storage.ts';
-import { prepareUpload } from './anki2.ts';
 import { createCollectionFile, hasJournal, openCollectionFile, replaceFile, schemaVersionOf } from './collection-file.ts';
 import { SqliteCollectionSession } from './collection-session.ts';
 import { pruneSnapshots, SNAPSHOT_LIMITS, takeSnapshot, type SnapshotLimits } from './snapshots.ts';
@@ -45,7 +44,7 @@ export class SqliteCollectionStore implements CollectionStore {
   }
 
   async meta(user: UserPlace): Promise<CollectionMeta> {
-    const collection = this.#opened(user);
+    const collection = await this.#opened(user);
     if (collection.session !== undefined) throw new Error('meta while a session runs would see what it wrote');
     const [mod, scm, usn, empty, schedVer, offset] = statement(
       collection,
@@ -64,7 +63,7 @@ export class SqliteCollectionStore implements CollectionStore {
   }
 
   async begin(user: UserPlace, _sessionKey: string): Promise<CollectionSession> {
-    const collection = this.#opened(user);
+    const collection = await this.#opened(user);
     await collection.session?.rollback();
     collection.session = new SqliteCollectionSession(
       collection.db,
@@ -86,7 +85,7 @@ export class SqliteCollectionStore implements CollectionStore {
   }
 
   async exportFile(user: UserPlace): Promise<ExportedFile> {
-    const collection = this.#opened(user);
+    const collection = await this.#opened(user);
     await collection.session?.rollback();
     statement(collection, 'UPDATE col SET usn = usn + 1, mod = max(mod + 1, ?)').run(Date.now());
     // Closed first: closing any descriptor of a file drops the process's POSIX locks on it, so no raw copy while SQLite has it open.
@@ -120,7 +119,7 @@ export class SqliteCollectionStore implements CollectionStore {
     return join(userFolder(this.#base, user), 'collection.anki2');
   }
 
-  #opened(user: UserPlace): OpenCollection {
+  async #opened(user: UserPlace): Promise<OpenCollection> {
     let collection = this.#open.get(user.folder);
     if (collection !== undefined) return collection;
     const folder = this.#folder(user);
@@ -134,7 +133,7 @@ export class SqliteCollectionStore implements CollectionStore {
     try {
       if (schemaVersionOf(db) !== 11) {
         db.close();
-        this.#adoptOfficial(folder, path);
+        await this.#adoptOfficial(folder, path);
         db = openCollectionFile(path, this.#cacheKib);
       }
     } catch (error) {
@@ -147,10 +146,12 @@ export class SqliteCollectionStore implements CollectionStore {
   }
 
   /** A collection that the official server left, in its own schema: converted on a copy, the original kept as a snapshot. */
-  #adoptOfficial(folder: string, path: string): void {
+  async #adoptOfficial(folder: string, path: string): Promise<void> {
     const copy = join(stagingFolder(this.#base), `adopt-${randomBytes(12).toString('hex')}.anki2`);
     if (hasJournal(path)) throw new SyncError('INTERNAL', 'the log of the stored collection was not written back');
     copyFileSync(path, copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    // what checks and converts takes 13 MiB of code in each thread, and most servers never meet such a collection
+    const { prepareUpload } = await import('./anki2.ts');
     const verdict = prepareUpload(copy);
     if (verdict.verdict !== 'ok') {
       rmSync(copy, { force: true });
