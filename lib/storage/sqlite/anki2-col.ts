@@ -184,7 +184,7 @@ function shaped(shape: Shape): Check {
 function byId(check: Check): Check {
   return (value) =>
     isObject(value)
-    && Object.entries(value).every(([key, item]) => /^(0|-?[1-9]\d{0,18})$/.test(key) && inRange(BigInt(key), -(2n ** 63n), 2n ** 63n - 1n) && check(item));
+    && Object.entries(value).every(([key, item]) => /^(0|-?[1-9]\d{0,18})$/.test(key) && isI64(BigInt(key)) && check(item));
 }
 
 function integer(min: bigint, max: bigint) {

@@ -32,7 +32,7 @@ export interface PlainIndex {
   table: string;
   unique: boolean;
   columns: { name: string; collation: string | undefined }[];
-  /** The words of WHERE, joined by a blank, lower case: only to be compared with Anki's own. Undefined for a full index. */
+  /** The words of WHERE, joined by a blank, lower case: only to be compared with Anki's own. */
   where: string | undefined;
   unicaseAt: number[];
 }
@@ -302,9 +302,23 @@ function tokenReader(all: Token[]) {
   };
 }
 
+const LETTER = String.raw`[A-Za-z_\u0080-\u{10ffff}]`;
+const LETTER_OR_DIGIT = String.raw`[\w$\u0080-\u{10ffff}]`;
+/** White space and comments match without a group; the others are a name in each kind of quotes, a text, a number, a word, a symbol. */
+const TOKEN = [
+  String.raw`[ \t\n\f\r]+|--[^\n]*(?:\n|$)|/\*[^]*?\*/`,
+  String.raw`"((?:[^"]|"")*)"`,
+  '`((?:[^`]|``)*)`',
+  String.raw`\[([^\]]*)\]`,
+  String.raw`'((?:[^']|'')*)'`,
+  String.raw`(\d+(?:\.\d*)?(?:[eE][+\-]?\d+)?|\.\d+(?:[eE][+\-]?\d+)?)(?!${LETTER_OR_DIGIT})`,
+  `(${LETTER}${LETTER_OR_DIGIT}*)`,
+  String.raw`([(),+\-.;]|!=|<>|[=<>])`,
+].join('|');
+
 function tokens(sql: string): Token[] {
   const found: Token[] = [];
-  const pattern = /[ \t\n\f\r]+|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/|"((?:[^"]|"")*)"|`((?:[^`]|``)*)`|\[([^\]]*)\]|'((?:[^']|'')*)'|(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)(?![\w$\u0080-\u{10ffff}])|([A-Za-z_\u0080-\u{10ffff}][\w$\u0080-\u{10ffff}]*)|([(),+\-.;]|!=|<>|[=<>])/uy;
+  const pattern = new RegExp(TOKEN, 'uy');
   while (pattern.lastIndex < sql.length) {
     const at = pattern.lastIndex;
     const match = pattern.exec(sql);

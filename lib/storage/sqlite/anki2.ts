@@ -9,6 +9,7 @@ import { closeSync, fsyncSync, openSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
 import { Schema18Error } from '../../schema/schema18.ts';
 import { checkCol } from './anki2-col.ts';
+import type { ColColumn } from './anki2-col.ts';
 import { CorruptFile } from './anki2-corrupt.ts';
 import { lowerAscii } from './anki2-sql.ts';
 import { checkIntegrity } from './anki2-integrity.ts';
@@ -67,13 +68,19 @@ function convert(path: string): UploadVerdict {
     checkIntegrity(db, schema);
     if (db.prepare('SELECT count(*) FROM col').pluck().get() !== 1) throw new CorruptFile('col has not exactly one row');
     const losses = schemaVersion === 11 ? [] : downgrade(db, schemaVersion);
-    checkCol(db, schemaVersion === 11 ? ['conf', 'models', 'decks', 'dconf', 'tags'] : schemaVersion === 14 ? ['models', 'decks', 'dconf'] : []);
+    checkCol(db, columnsToJudge(schemaVersion));
     tidy(db, schema);
     db.pragma('journal_mode = DELETE');
     return { verdict: 'ok', schemaVersion, losses };
   } finally {
     db.close();
   }
+}
+
+/** Those that came as JSON; the others are our own work. */
+function columnsToJudge(schemaVersion: number): ColColumn[] {
+  if (schemaVersion === 11) return ['conf', 'models', 'decks', 'dconf', 'tags'];
+  return schemaVersion === 14 ? ['models', 'decks', 'dconf'] : [];
 }
 
 function readVersion(db: Database): number {
@@ -111,8 +118,9 @@ function replaceUnicase(db: Database, schema: HostileSchema): boolean {
 
 function downgrade(db: Database, schemaVersion: number): string[] {
   const tables = { config: ['val'], deck_config: ['name', 'config'], tags: ['tag'] };
-  const later = { fields: ['name', 'config'], templates: ['name', 'config'], notetypes: ['name', 'config'], decks: ['name', 'common', 'kind'] };
-  for (const [table, columns] of Object.entries(schemaVersion === 14 ? tables : { ...tables, ...later })) {
+  const parts = ['name', 'config'];
+  const since15 = { fields: parts, templates: parts, notetypes: parts, decks: ['name', 'common', 'kind'] };
+  for (const [table, columns] of Object.entries(schemaVersion === 14 ? tables : { ...tables, ...since15 })) {
     const sizes = columns.map((column) => `octet_length(${column})`).join(' + ');
     const bytes = db.prepare(`SELECT total(${sizes}) FROM ${table} NOT INDEXED`).pluck().get() as number;
     if (bytes > MAX_CONVERTED_BYTES) throw new CorruptFile(`the table ${table} is too large to be converted`);

@@ -79,7 +79,10 @@ export function openHostile(path: string): Database {
   }
 }
 
-/** Reads the schema as data. Throws CorruptFile unless every entry is a plain table or a plain index; versions and names are judged elsewhere. */
+/**
+ * Reads the schema as data. Throws CorruptFile unless every entry is a plain table or a plain index.
+ * Versions and Anki's names are judged elsewhere.
+ */
 export function readHostileSchema(db: Database): HostileSchema {
   const schema: HostileSchema = { tables: new Map(), indexes: new Map(), internalTables: new Set() };
   const rows = db.prepare('SELECT type, name, tbl_name, sql FROM sqlite_master').raw().iterate() as IterableIterator<unknown[]>;
@@ -161,8 +164,10 @@ function checkTrees(fd: number, header: Buffer, bytes: number): void {
   for (const [root, name] of early) walkTree(file, root, name === 'col' ? () => {} : hold);
 }
 
+type OpenFile = { fd: number; pageBytes: number; bytes: number };
+
 /** Calls `leafCell` with the page and the offset of each cell of the leaves. Constant memory but for the set of pages. */
-function walkTree(file: { fd: number; pageBytes: number; bytes: number }, root: number, leafCell: (page: Buffer, at: number) => void): void {
+function walkTree(file: OpenFile, root: number, leafCell: (page: Buffer, at: number) => void): void {
   const { fd, pageBytes, bytes } = file;
   const seen = new Set<number>();
   const open = [root];

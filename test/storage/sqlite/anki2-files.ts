@@ -31,24 +31,48 @@ export async function makeCollections(folder: string): Promise<{ schema18: strin
   return { schema18: join(folder, 'schema18.anki2'), schema11: join(folder, 'schema11.anki2') };
 }
 
-/** For each file: null if Anki opens it, reads every object and closes it as schema 11, else the kind of its error. */
+/** For each file: null if Anki opens it, writes to each table, closes it as schema 11, and finds every column in it, else what went wrong. */
 export async function convertedByAnki(files: string[]): Promise<(string | null)[]> {
   const script = `
-import json, sys
+import json, sqlite3, sys
 from anki.collection import Collection
+COLUMNS = {
+    "col": "id, crt, mod, scm, ver, dty, usn, ls, conf, models, decks, dconf, tags",
+    "notes": "id, guid, mid, mod, usn, tags, flds, sfld, csum, flags, data",
+    "cards": "id, nid, did, ord, mod, usn, type, queue, due, ivl, factor, reps, lapses, left, odue, odid, flags, data",
+    "revlog": "id, cid, usn, ease, ivl, lastIvl, factor, time, type",
+    "graves": "usn, oid, type",
+}
+WRITES = [
+    "insert into revlog values (1, 1, 0, 1, 1, 1, 1, 1, 1)",
+    "insert into graves (usn, oid, type) values (0, 1, 1)",
+    "insert into notes select max(id) + 1, guid, mid, mod, usn, tags, flds, sfld, csum, flags, data from notes",
+    "insert into cards select max(id) + 1, nid, did, ord, mod, usn, type, queue, due, ivl, factor, reps, lapses, left, odue, 7, flags, data from cards",
+]
 answers = []
 for path in json.load(sys.stdin):
     try:
-        Collection(path).close(downgrade=True)
         col = Collection(path)
-        col.all_config()
-        col.close()
-        answers.append(None)
+        for sql in WRITES:
+            col.db.execute(sql)
+        col.close(downgrade=True)
+        db = sqlite3.connect(path)
+        for table, columns in COLUMNS.items():
+            db.execute(f"SELECT {columns} FROM {table}").fetchone()
+        if db.execute("SELECT 1 FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone():
+            # SQLite itself reads Table for table, but finds nothing when it is asked for tables
+            raise ValueError("schema damaged")
+        version = db.execute("SELECT ver FROM col").fetchone()[0]
+        db.close()
+        Collection(path).close()
+        # close() says nothing when it could not convert
+        answers.append(None if version == 11 else "not converted")
     except BaseException as e:
         answers.append(type(e).__name__)
 print(json.dumps(answers))
 `;
-  return JSON.parse(await run(await ankiPython(), ['-c', script], { env: ankiEnvironment(), input: JSON.stringify(files) })) as (string | null)[];
+  const answers = await run(await ankiPython(), ['-c', script], { env: ankiEnvironment(), input: JSON.stringify(files) });
+  return JSON.parse(answers) as (string | null)[];
 }
 
 export function pageBytesOf(file: Buffer): number {
