@@ -275,12 +275,21 @@ describe('pages that lead in circles', () => {
   });
 
   test('in a chain of overflow pages', async () => {
-    const marker = Buffer.from('"latexPre"');
-    const at = schema11.indexOf(marker);
-    const pageBytes = pageBytesOf(schema11);
-    const page = Math.floor(at / pageBytes);
+    const path = newPath();
+    await writeFile(path, schema11);
+    const root = await rootPage(path, 'col');
+    await rm(path);
     const bytes = Buffer.from(schema11);
-    bytes.writeUInt32BE(page + 1, page * pageBytes);
+    const pageBytes = pageBytesOf(bytes);
+    // the one row of col: its size, seven bits a byte, its id in one byte, and as much of it as SQLite's format leaves here
+    let at = (root - 1) * pageBytes + bytes.readUInt16BE((root - 1) * pageBytes + 8);
+    let payload = bytes[at]! & 0x7f;
+    while (bytes[at++]! >= 0x80) payload = payload * 128 + (bytes[at]! & 0x7f);
+    assert.ok(payload > pageBytes);
+    const least = Math.floor(((pageBytes - 12) * 32) / 255) - 23;
+    const filled = least + ((payload - least) % (pageBytes - 4));
+    const next = bytes.readUInt32BE(at + 1 + (filled <= pageBytes - 35 ? filled : least));
+    bytes.writeUInt32BE(next, (next - 1) * pageBytes);
     await refusesUntouched(bytes, undefined, judgeInBoundedTime);
   });
 
