@@ -53,9 +53,10 @@ export async function runningServer(options: SyncServerOptions = {}): Promise<Ru
   await once(http, 'listening');
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/`;
   let users = 0;
+  let sessions = 0;
 
   const user = async (name: string): Promise<RawClient> => {
-    const client = new RawClient(url, { sessionKey: `session of ${name}` });
+    const client = new RawClient(url, { sessionKey: `session${++sessions}` });
     await client.hostKey(name, PASSWORD);
     return client;
   };
