@@ -133,7 +133,7 @@ class Hall implements SyncServer {
     }
     entry.status = response.status;
     entry.ms = Math.round((performance.now() - startedMillis) * 10) / 10;
-    this.#options.log(entry);
+    this.#tell(entry);
     return response;
   }
 
@@ -291,7 +291,16 @@ class Hall implements SyncServer {
   }
 
   #note(level: LogEntry['level'], request: string, user: User, detail: string): void {
-    this.#options.log({ level, request, status: 200, ms: 0, user: user.loginName, detail });
+    this.#tell({ level, request, status: 200, ms: 0, user: user.loginName, detail });
+  }
+
+  /** A log that fails is no reason to fail a request, whose work is done by then. */
+  #tell(entry: LogEntry): void {
+    try {
+      this.#options.log(entry);
+    } catch {
+      // nobody else to tell
+    }
   }
 }
 
