@@ -2,32 +2,25 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { AnkiDevices } from '../client/devices.ts';
+import { RawClient } from '../client/raw.ts';
 import { run } from '../oracle/anki-python.ts';
-
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const PACKED = ['lib', 'adapters', 'docs', 'README.md', 'LICENSE', 'CHANGELOG.md', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
-/** The pinned Node before any other, also for the `node` in scripts and in `#!` lines. */
-const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}` };
+import { copyProject, pinnedNode, ROOT } from './project-copy.ts';
 
 let folder = '';
 let consumer = '';
-const inConsumer = (command: string, ...args: string[]): Promise<string> => run(command, args, { cwd: consumer, env });
+const inConsumer = (command: string, ...args: string[]): Promise<string> => run(command, args, { cwd: consumer, env: pinnedNode });
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'anki-sync-package-'));
-  // packed from a copy: the project's own `dist` may be in use
   const project = join(folder, 'project');
-  await mkdir(project);
-  for (const name of PACKED) await cp(join(ROOT, name), join(project, name), { recursive: true });
-  await symlink(join(ROOT, 'node_modules'), join(project, 'node_modules'));
-  await run('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: project, env });
+  await copyProject(project);
+  await run('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: project, env: pinnedNode });
   const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'));
   assert.ok(tarball !== undefined);
 
@@ -131,11 +124,27 @@ test('mounted in Express at a subpath, two real devices sync cards and pictures'
   await a.sync({ media: true });
   assert.deepEqual(await a.mediaFiles(), await b.mediaFiles());
   assert.equal(Object.keys(await a.mediaFiles()).length, 1);
-  assert.equal((await a.stamps()).usn, (await b.stamps()).usn);
+  assert.deepEqual(await a.do('counts'), await b.do('counts'));
   await devices.end();
 
   child.kill('SIGTERM');
   assert.deepEqual(await once(child, 'exit'), [0, null]);
+});
+
+test('the ten lines of the README run', async (t) => {
+  const readme = await readFile(join(consumer, 'node_modules/anki-sync-middleware/README.md'), 'utf8');
+  const example = /```js\n(.*?)```/s.exec(readme)?.[1] ?? '';
+  assert.ok(example.trim().split('\n').length <= 11);
+  // any free port instead of 3000, told to us
+  const listening = example.replace('app.listen(3000)', "const listener = app.listen(0, '127.0.0.1', () => console.log(listener.address().port))");
+  assert.notEqual(listening, example);
+  await writeFile(join(consumer, 'readme.js'), listening);
+  const child = spawn(process.execPath, ['readme.js'], { cwd: consumer, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  const [port] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const client = new RawClient(`http://127.0.0.1:${port}/anki/`);
+  await client.hostKey('kim', 'a good password');
+  assert.equal((await client.post('meta', { v: 11, cv: 'test' })).status, 200);
 });
 
 test('its command adds a user and tells its version', async () => {
@@ -143,7 +152,7 @@ test('its command adds a user and tells its version', async () => {
   const command = join(consumer, 'node_modules/.bin/anki-sync');
   assert.equal(await inConsumer(command, 'version'), `${version}\n`);
   assert.match(await inConsumer(command, 'help'), /^Usage: npx anki-sync /);
-  assert.equal(await run(command, ['user', 'add', 'lee', '--base', './users'], { cwd: consumer, env, input: 'password\n' }), 'added "lee"\n');
+  assert.equal(await run(command, ['user', 'add', 'lee', '--base', './users'], { cwd: consumer, env: pinnedNode, input: 'password\n' }), 'added "lee"\n');
 });
 
 for (const oldVersion of ['20.11.0', '24.6.0']) {

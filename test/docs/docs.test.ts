@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import test from 'node:test';
+import { clientAddressSources } from '../../lib/cli/client-address.ts';
+import { helpText } from '../../lib/cli/help.ts';
+import { serveFlags } from '../../lib/cli/settings.ts';
+import { ROOT } from '../package/project-copy.ts';
+
+const names = ['README.md', 'CHANGELOG.md', ...(await readdir(join(ROOT, 'docs'))).map((name) => `docs/${name}`)];
+const pages = new Map(await Promise.all(names.map(async (name) => [name, await readFile(join(ROOT, name), 'utf8')] as const)));
+const optionsPage = pages.get('docs/options.md') ?? '';
+
+test('every link between the pages leads somewhere', () => {
+  for (const [name, text] of pages) {
+    for (const [, target = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)) {
+      assert.ok(existsSync(join(ROOT, dirname(name), target)), `${name} links to ${target}`);
+    }
+  }
+});
+
+test('every page of docs is reached from the README', () => {
+  for (const name of names.filter((each) => each.startsWith('docs/'))) assert.ok(pages.get('README.md')?.includes(`(${name})`), name);
+});
+
+test('every flag that a page names exists', () => {
+  const known = new Set([...helpText().matchAll(/--[a-z-]+/g)].map(([flag]) => flag));
+  // of other programs
+  for (const foreign of ['--syncserver', '--test']) known.add(foreign);
+  for (const [name, text] of pages) {
+    for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]*/g)) assert.ok(known.has(flag), `${name} names ${flag}`);
+  }
+});
+
+test('docs/options.md has every flag, every source of addresses and every option', async () => {
+  for (const flag of Object.keys(serveFlags)) assert.ok(optionsPage.includes(`\`--${flag} `), flag);
+  for (const source of clientAddressSources) assert.ok(optionsPage.includes(`\`${source}\``), source);
+  const source = await readFile(join(ROOT, 'lib/options.ts'), 'utf8');
+  const body = /export interface SyncServerOptions \{(.*?)\n\}/s.exec(source)?.[1] ?? '';
+  const options = [...body.matchAll(/^ {2}(\w+)\?:/gm)].map((match) => match[1]);
+  assert.ok(options.length > 10);
+  for (const option of options) assert.match(optionsPage, new RegExp(`^\\|.*\`${option}\`.*\\|.*\\|.*\\|$`, 'm'));
+});
