@@ -6,7 +6,6 @@
  */
 import { parseForAnki } from './schema18/other-keys.ts';
 import type { JsonObject } from './schema18/other-keys.ts';
-import { Schema18Error } from './schema18/losses.ts';
 import type { Losses } from './schema18/losses.ts';
 import { refuseDuplicates } from './schema18/rows.ts';
 import type { ConfigRow, TagRow } from './schema18/rows.ts';
@@ -28,15 +27,18 @@ export function tagsToSchema11(rows: TagRow[], losses: Losses): JsonObject {
   return Object.fromEntries(rows.map((row) => [row.name, row.usn]));
 }
 
-/** Text of the config map; the values stay as they were written. Throws Schema18Error. */
-export function configToSchema11(rows: ConfigRow[]): string {
+/**
+ * Text of the config map; the values stay as they were written. One that is no JSON is left out and reported: Anki takes its
+ * default for it, and Check Database would not mend it. Throws Schema18Error.
+ */
+export function configToSchema11(rows: ConfigRow[], losses: Losses): string {
   refuseDuplicates('config', 'key', rows, (row) => row.key);
-  const entries = rows.map((row) => {
+  const entries = rows.flatMap((row) => {
     try {
-      return `${JSON.stringify(row.key)}:${parseForAnki(row.value).text}`;
+      return [`${JSON.stringify(row.key)}:${parseForAnki(row.value).text}`];
     } catch {
-      // without the cause, whose message quotes the value
-      throw new Schema18Error('a config value is no JSON');
+      losses.add('config: values that are no JSON', row.key.slice(0, 40));
+      return [];
     }
   });
   return `{${entries.join(',')}}`;

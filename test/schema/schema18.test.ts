@@ -123,13 +123,16 @@ describe('text', () => {
 
   test('config values stay as they were written', () => {
     const rows = [{ key: 'a"b', value: utf8('[1.0, 12345678901234567890 ]') }, { key: '__proto__', value: utf8('{"x":1,"x":2}') }];
-    const text = configToSchema11(rows);
+    const text = configToSchema11(rows, collectLosses());
     assert.equal(text, '{"a\\"b":[1.0, 12345678901234567890 ],"__proto__":{"x":1,"x":2}}');
     assert.doesNotThrow(() => parseLossless(text));
   });
 
-  test('a config value that would break out of the map is refused', () => {
-    assert.throws(() => configToSchema11([{ key: 'a', value: utf8('1,"b":2') }]), Schema18Error);
+  test('a config value that is no JSON is left out and reported, and cannot break out of the map', () => {
+    const losses = collectLosses();
+    const rows = [{ key: 'a', value: utf8('1,"b":2') }, { key: 'kept', value: utf8('3') }, { key: 'bytes', value: Uint8Array.of(0xff) }];
+    assert.equal(configToSchema11(rows, losses), '{"kept":3}');
+    assert.deepEqual(losses.list(), ['config: values that are no JSON (a, bytes)']);
   });
 });
 
@@ -185,7 +188,7 @@ describe('duplicates', () => {
     'template names': () =>
       notetypesToSchema11([notetype], [], [{ ntid: 1n, ord: 0, name: 'a', config }, { ntid: 1n, ord: 1, name: 'a', config }], collectLosses()),
     tags: () => tagsToSchema11(Array(2).fill({ name: 'a', usn: 0, expanded: false, hasConfig: false }), collectLosses()),
-    'config keys': () => configToSchema11(Array(2).fill({ key: 'a', value: utf8('1') })),
+    'config keys': () => configToSchema11(Array(2).fill({ key: 'a', value: utf8('1') }), collectLosses()),
   })) {
     test(`of ${what} are refused`, () => assert.throws(call, Schema18Error));
   }

@@ -55,7 +55,7 @@ function readColumns(db: Database, schemaVersion: number, losses: Losses): Recor
   if (db.pragma('encoding', { simple: true }) !== 'UTF-8') throw new Schema18Error('the text of the file is not UTF-8');
   if (db.prepare('SELECT count(*) FROM col').pluck().get() !== 1) throw new Schema18Error('col has not exactly one row');
   const columns: Record<string, string> = {
-    conf: configToSchema11(readConfig(db)),
+    conf: configToSchema11(readConfig(db), losses),
     tags: stringifyLossless(tagsToSchema11(readTags(db, schemaVersion), losses)),
   };
   const deckConfigs = readDeckConfigs(db);

@@ -256,8 +256,6 @@ describe('a damaged collection is refused, and stays as it was', () => {
     'a negative position': "INSERT INTO fields VALUES ((SELECT min(id) FROM notetypes), -1, 'x', x'')",
     'a name that is no UTF-8': "UPDATE notetypes SET name = CAST(x'ff' || id AS TEXT)",
     'text in a blob that is no UTF-8': "UPDATE notetypes SET config = x'1a01ff'",
-    'a config value that is no JSON': "INSERT INTO config VALUES ('x', 0, 0, CAST('{' AS BLOB))",
-    'a config value that Anki cannot read': `INSERT INTO config VALUES ('x', 0, 0, CAST('"\\ud800"' AS BLOB))`,
     'a config value as text': "INSERT INTO config VALUES ('x', 0, 0, '1')",
     'two decks of the same name': "DROP INDEX idx_decks_name; INSERT INTO decks SELECT id + 1, name, mtime_secs, usn, common, kind FROM decks",
     'two notetypes of the same name': "DROP INDEX idx_notetypes_name; UPDATE notetypes SET name = 'same'",
