@@ -24,7 +24,9 @@ export const clientAddressSources = Object.keys(SOURCES) as ClientAddressSource[
 /** The socket's own address where the header is missing or no address: a request that came past the proxy. */
 export function clientAddress(req: IncomingMessage, source: ClientAddressSource): string | undefined {
   const address = SOURCES[source](req)?.trim().replace(/^\[(.*)\]$/, '$1');
-  return address !== undefined && isIP(address) !== 0 ? address : req.socket.remoteAddress;
+  const found = address !== undefined && isIP(address) !== 0 ? address : req.socket.remoteAddress;
+  // a socket that listens on :: shows IPv4 clients in this form
+  return found?.replace(/^::ffff:(?=\d+\.)/i, '');
 }
 
 /** Node joins repeated headers with commas, in the order they came. */

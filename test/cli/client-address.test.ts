@@ -24,6 +24,11 @@ const cases: [ClientAddressSource, Record<string, string>, string][] = [
   ['XRealIp', {}, '10.0.0.1'],
   ['XRealIp', { 'x-real-ip': '1.2.3.4\nadmin' }, '10.0.0.1'],
 ];
+test('an IPv4 client of a socket on :: has an IPv4 address', () => {
+  const mapped = { headers: {}, socket: { remoteAddress: '::ffff:192.0.2.7' } } as unknown as IncomingMessage;
+  assert.equal(clientAddress(mapped, 'ConnectInfo'), '192.0.2.7');
+});
+
 for (const [source, headers, expected] of cases) {
   test(`${source} with ${JSON.stringify(headers)} is ${expected}`, () => {
     assert.equal(clientAddress(request(headers), source), expected);
