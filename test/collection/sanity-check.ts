@@ -122,6 +122,17 @@ export const SANITY_CHECK: Rule[] = [
     expected: ['bad', null],
   })),
   {
+    sentence: "the client's counts come back without due counts and graves then, too",
+    play: async (user) => {
+      await user.start();
+      await user.rows({ cards: [card({ usn: -1 })] });
+      return ((await user.ask('sanityCheck2', { client: [[1, 2, 3], 4, 5, 6, 7, 8, 9, 10] })) as { c: Json }).c;
+    },
+    expected: [[0, 0, 0], 4, 5, 6, 0, 8, 9, 10],
+    official: [[1, 2, 3], 4, 5, 6, 7, 8, 9, 10],
+    why: 'as they were sent',
+  },
+  {
     sentence: 'after a bad check nothing of the sync is left, and its next step is a conflict',
     play: (user) => afterBad(user, [[0, 0, 0], 0, 0, 0, 0, 0, 0, 0]),
     expected: ['bad', 409, ['6000'], 1],

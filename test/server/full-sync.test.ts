@@ -77,6 +77,17 @@ describe('past a limit', () => {
     assert.deepEqual(outcomes, [passed, refused, passed, refused]);
   });
 
+  test('a collection that is there already goes on syncing', async () => {
+    await using server = await runningServer({ maxPackedBytes: 1, maxUnpackedBytes: 1 });
+    const user = new Player(await server.newUser());
+    await user.begin();
+    const { scm } = await user.meta();
+    await user.sync();
+    // the official server tells a new scm here, which makes every sync a one-way sync
+    assert.equal((await user.meta())['scm'], scm);
+    assert.equal((await user.query('SELECT count(*) FROM notes'))[0] + '', '1');
+  });
+
   test('any other body is 413', async () => {
     await using server = await runningServer();
     const user = await server.newUser();
