@@ -5,6 +5,7 @@ import { hint } from './cli/spelling.ts';
 import { ownName, packageVersion, processSurroundings, type Surroundings } from './cli/surroundings.ts';
 import { UsageError } from './cli/usage-error.ts';
 import { SyncError } from './errors.ts';
+import { DataFolderInUseError } from './storage/files/data-folder-lock.ts';
 
 const commands: Record<string, (args: string[], surroundings: Surroundings) => Promise<number>> = {
   // each command loads what it needs: `user` and `help` start no server
@@ -35,7 +36,7 @@ export async function main(argv: string[], surroundings: Surroundings = processS
     if (command === undefined) throw new UsageError(`unknown command ${name}.${hint(name, Object.keys(commands))} "${ownName()} help" lists all`);
     return await command(args, surroundings);
   } catch (error) {
-    if (error instanceof UsageError || error instanceof UsersError || error instanceof SyncError) {
+    if (error instanceof UsageError || error instanceof UsersError || error instanceof SyncError || error instanceof DataFolderInUseError) {
       errors.write(`anki-sync: ${error.message}\n`);
       return error instanceof UsageError ? 2 : 1;
     }

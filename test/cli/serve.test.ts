@@ -126,6 +126,16 @@ test('what keeps serve from starting is told in one line', async (t) => {
   }
 });
 
+test('a second server on the same data folder is told so, and the first one goes on', async (t) => {
+  const base = await temporaryFolder(t);
+  const first = await startServer(t, ['--port', '0', '--base', base]);
+  const second = await ankiSync(['serve', '--port', '0', '--base', base]);
+  assert.equal(second.code, 1);
+  assert.match(second.stderr, /^anki-sync: .*\n$/);
+  assert.ok(second.stderr.includes(base));
+  assert.equal((await new RawClient(first.url).get('health')).status, 200);
+});
+
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(`${signal} lets a running request end, and keeps no idle connection waiting`, async (t) => {
     const base = await temporaryFolder(t);
