@@ -1,7 +1,7 @@
 /** The command line: picks the command, and turns what it throws into words and an exit code. */
 import { UsersError } from './auth/users-error.ts';
 import { helpText } from './cli/help.ts';
-import { hint } from './cli/spelling.ts';
+import { hint } from './spelling.ts';
 import { ownName, packageVersion, processSurroundings, type Surroundings } from './cli/surroundings.ts';
 import { UsageError } from './cli/usage-error.ts';
 import { SyncError } from './errors.ts';

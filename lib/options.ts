@@ -5,6 +5,7 @@ import type { EnvUser } from './auth/env-users.ts';
 import type { HostKeys } from './auth/host-keys.ts';
 import type { StoreChoice } from './engine/calls.ts';
 import { DEFAULT_BODY_LIMITS, type BodyLimits } from './protocol/body.ts';
+import { hint } from './spelling.ts';
 import type { SnapshotLimits } from './storage/sqlite/snapshots.ts';
 import type { CollectionStore, MediaFiles, MediaStore } from './storage/storage.ts';
 
@@ -48,7 +49,7 @@ export interface SyncServerOptions {
   maxUnpackedBytes?: number;
   /** Worker threads for collections and media. Default: the cores, at most 4. */
   threads?: number;
-  /** JavaScript heap of each worker thread, MiB. Default 256. */
+  /** JavaScript heap of each worker thread, MiB. Default 512. */
   threadHeapMib?: number;
   /** Collections held open at once. Default 200. */
   maxOpenCollections?: number;
@@ -120,8 +121,7 @@ const CHECKS: Record<keyof SyncServerOptions, readonly [Check, string]> = {
 export function checkOptions(options: SyncServerOptions): CheckedOptions {
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(CHECKS, name)) {
-      const near = nearest(name, Object.keys(CHECKS));
-      throw new TypeError(`unknown option "${name}"${near === undefined ? '' : `; did you mean "${near}"?`}`);
+      throw new TypeError(`unknown option "${name}".${hint(name, Object.keys(CHECKS))}`);
     }
     const [check, wanted] = CHECKS[name as keyof SyncServerOptions];
     if (value !== undefined && !check(value)) throw new TypeError(`option "${name}" must be ${wanted}`);
@@ -138,24 +138,4 @@ export function checkOptions(options: SyncServerOptions): CheckedOptions {
       maxUnpackedBytes: options.maxUnpackedBytes ?? DEFAULT_BODY_LIMITS.maxUnpackedBytes,
     },
   };
-}
-
-/** The known word that a mistyped one most resembles, if any does. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
-  const scored = known.map((candidate) => ({ candidate, steps: editSteps(word.toLowerCase(), candidate.toLowerCase()) }));
-  const best = scored.sort((a, b) => a.steps - b.steps)[0];
-  return best !== undefined && best.steps <= Math.max(2, Math.floor(word.length / 3)) ? best.candidate : undefined;
-}
-
-/** Levenshtein distance. */
-function editSteps(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

@@ -13,9 +13,9 @@ test('without options the data folder is ./data, and limits are generous', () =>
 });
 
 test('a misspelled option is refused, and the likely one named', () => {
-  assert.throws(() => createSyncServer({ bse: './x' } as never), /unknown option "bse"; did you mean "base"\?/);
-  assert.throws(() => createSyncServer({ maxpackedbytes: 1 } as never), /did you mean "maxPackedBytes"\?/);
-  assert.throws(() => createSyncServer({ colour: 1 } as never), /unknown option "colour"$/);
+  assert.throws(() => createSyncServer({ bse: './x' } as never), /unknown option "bse"\. Did you mean base\?/);
+  assert.throws(() => createSyncServer({ maxpackedbytes: 1 } as never), /Did you mean maxPackedBytes\?/);
+  assert.throws(() => createSyncServer({ colour: 1 } as never), /unknown option "colour"\.$/);
 });
 
 const wrong: Record<string, unknown[]> = {

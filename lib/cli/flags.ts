@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { hint } from './spelling.ts';
+import { hint } from '../spelling.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A flag takes a value, or is a switch. */

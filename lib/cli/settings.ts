@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { DEFAULT_BODY_LIMITS } from '../protocol/body.ts';
 import { clientAddressSources, type ClientAddressSource } from './client-address.ts';
 import type { FlagKinds } from './flags.ts';
-import { hint } from './spelling.ts';
+import { hint } from '../spelling.ts';
 import { UsageError } from './usage-error.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -6,7 +6,7 @@ import { usersDatabasePath } from '../auth/users-schema.ts';
 import { parseFlags } from './flags.ts';
 import { readPassword } from './passwords.ts';
 import { baseFlag, baseFolder } from './settings.ts';
-import { hint } from './spelling.ts';
+import { hint } from '../spelling.ts';
 import type { Surroundings } from './surroundings.ts';
 import { UsageError } from './usage-error.ts';
 

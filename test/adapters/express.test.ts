@@ -5,9 +5,14 @@ import { connect as connectTo, type AddressInfo } from 'node:net';
 import test, { type TestContext } from 'node:test';
 import connect from 'connect';
 import express from 'express';
+// no types come under this name, and the two versions share what is used here
+// @ts-expect-error
+import express4Untyped from 'express4';
 import { expressSync } from '../../adapters/express/index.ts';
 import { SyncError } from '../../lib/errors.ts';
 import type { HttpRequest, HttpResponse } from '../../lib/http.ts';
+
+const express4 = express4Untyped as typeof express;
 
 const text = (body: string, status = 200): HttpResponse => ({ status, headers: { 'content-type': 'text/plain' }, body: Buffer.from(body) });
 
@@ -40,6 +45,8 @@ const mounts: [string, (handler: ReturnType<typeof expressSync>) => RequestListe
   ['Express at a subpath', (handler) => express().use('/anki', handler), '/anki/sync/meta?x=1', '/anki'],
   ['Express at the root', (handler) => express().use(handler), '/sync/meta?x=1', ''],
   ['an Express Router below another path', (handler) => express().use('/a', express.Router().use('/anki', handler)), '/a/anki/sync/meta?x=1', '/a/anki'],
+  ['Express 4 at a subpath', (handler) => express4().use('/anki', handler), '/anki/sync/meta?x=1', '/anki'],
+  ['a Router of Express 4', (handler) => express4().use('/a', express4.Router().use('/anki', handler)), '/a/anki/sync/meta?x=1', '/a/anki'],
   ['connect at a subpath', (handler) => connect().use('/anki', handler), '/anki/sync/meta?x=1', '/anki'],
   ['connect at the root', (handler) => connect().use(handler), '/sync/meta?x=1', ''],
   ['plain node:http', (handler) => handler, '/sync/meta?x=1', ''],

@@ -9,6 +9,9 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import connect from 'connect';
 import express from 'express';
+// no types come under this name, and the two versions share what is used here
+// @ts-expect-error
+import express4Untyped from 'express4';
 import { expressSync } from '../../adapters/express/index.ts';
 import { createSyncServer, type LogEntry, type SyncServer, type SyncServerOptions } from '../../lib/index.ts';
 import { AnkiDevices } from '../client/devices.ts';
@@ -38,6 +41,7 @@ async function mounted(t: TestContext, mount: (sync: SyncServer) => RequestListe
 
 const mounts: [string, string, (sync: SyncServer) => RequestListener][] = [
   ['Express at a subpath', '/anki/', (sync) => express().use('/anki', expressSync(sync))],
+  ['Express 4 at a subpath', '/anki/', (sync) => (express4Untyped as typeof express)().use('/anki', expressSync(sync))],
   ['Express at the root', '/', (sync) => express().use(expressSync(sync))],
   ['a Router', '/a/anki/', (sync) => express().use('/a', express.Router().use('/anki', expressSync(sync)))],
   ['connect', '/anki/', (sync) => connect().use('/anki', expressSync(sync)) as RequestListener],

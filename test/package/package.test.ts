@@ -83,7 +83,7 @@ test('a strict TypeScript application mounts it in Express, connect and node:htt
     await server.close();
   `);
   await writeFile(join(consumer, 'tsconfig.json'), JSON.stringify({
-    compilerOptions: { strict: true, exactOptionalPropertyTypes: true, target: 'es2024', module: 'nodenext', types: ['node'], noEmit: true, skipLibCheck: true },
+    compilerOptions: { strict: true, exactOptionalPropertyTypes: true, target: 'es2024', module: 'nodenext', types: ['node'], noEmit: true, skipLibCheck: false },
     files: ['application.ts'],
   }));
   await inConsumer(process.execPath, join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.', '--pretty', 'false');
