@@ -1,7 +1,23 @@
-import { nearest } from '../options.ts';
-
 /** ` Did you mean …?`, where one of the known words is close to what was typed; empty otherwise. */
 export function hint(typed: string, known: readonly string[]): string {
-  const word = nearest(typed, known);
-  return word === undefined ? '' : ` Did you mean ${word}?`;
+  let nearest: string | undefined;
+  let fewest = Math.max(2, Math.floor(typed.length / 3)) + 1;
+  for (const word of known) {
+    const edits = editDistance(typed.toLowerCase(), word.toLowerCase());
+    if (edits < fewest) [nearest, fewest] = [word, edits];
+  }
+  return nearest === undefined ? '' : ` Did you mean ${nearest}?`;
+}
+
+/** Letters to insert, delete or replace to get from one word to the other. */
+function editDistance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= from.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= to.length; j += 1) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[to.length]!;
 }
