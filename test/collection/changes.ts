@@ -209,6 +209,20 @@ const news: Rule[] = [
   },
 ];
 
+const stale: Rule = {
+  sentence: 'objects are kept under the usn of this sync, even if the client knows an older one',
+  play: async (user) => {
+    await user.begin();
+    await user.sync({}, { minUsn: 1 });
+    await user.sync({ models: [notetype({ usn: 1, mod: 2000 })], decks: [deck({ usn: 1, mod: 2000 })], presets: [preset({ usn: 1, mod: 2000 })] }, { minUsn: 1 });
+    const held = await user.held({ minUsn: 1 });
+    return kindsOf.map((kind) => held[kind][ids[kind]]!['usn']);
+  },
+  expected: [2, 2, 2],
+  official: [1, 1, 1],
+  why: 'other devices, which synced in between, never get them',
+};
+
 /** Names and usns by id, and whether the stamp is the server's. */
 const namesOf = (objects: Record<string, JsonObject>, wanted: number[]): unknown =>
   wanted.map((id) => [objects[id]!['name'], objects[id]!['usn'], (objects[id]!['mod'] as number) > 1_000_000_000]);
@@ -265,6 +279,27 @@ const names: Rule[] = (['models', 'decks'] as const).flatMap((kind): Rule[] => [
   },
 ]);
 
+const twice: Rule[] = (['models', 'decks'] as const).map((kind) => ({
+  sentence: `${words[kind]} that comes twice in one request: the newer one stays`,
+  play: async (user) => {
+    await user.begin();
+    await user.sync({ [kind]: [named[kind]({ mod: 3000, name: 'newer' }), named[kind]({ mod: 2000, name: 'older' })] }, { minUsn: 1 });
+    return (await user.held())[kind][ids[kind]]!['name'];
+  },
+  expected: 'newer',
+}));
+
+const renamedIsNewer: Rule[] = (['models', 'decks'] as const).map((kind) => ({
+  sentence: `${words[kind]} that got a + is as new as that, so that an older one does not undo it`,
+  play: async (user) => {
+    await user.begin();
+    const taken = kind === 'models' ? 'notetype' : 'deck';
+    await user.sync({ [kind]: [named[kind]({ id: 9001, name: taken, mod: 2000 }), named[kind]({ id: 9001, name: 'other', mod: 3000 })] }, { minUsn: 1 });
+    return (await user.held())[kind][9001]!['name'];
+  },
+  expected: kind === 'models' ? 'notetype+' : 'deck+',
+}));
+
 const presetNames: Rule = {
   sentence: 'presets may share a name',
   play: async (user) => {
@@ -275,4 +310,4 @@ const presetNames: Rule = {
   expected: [['preset', 0, false], ['preset', 1, false]],
 };
 
-export const CHANGES: Rule[] = [...whoWins, ...shapes, ...kept, ...config, ...news, ...names, presetNames];
+export const CHANGES: Rule[] = [...whoWins, ...shapes, ...kept, ...config, ...news, stale, ...names, ...twice, ...renamedIsNewer, presetNames];

@@ -96,6 +96,31 @@ const computed: Rule[] = [
   },
 ];
 
+/** The usns under which rows are kept that a device sent with the usn of a `meta` before another device's sync. */
+const stale: Rule = {
+  sentence: 'rows are kept under the usn of this sync, even if the client knows an older one',
+  play: async (user) => {
+    await user.begin();
+    await user.sync({}, { minUsn: 1 });
+    await user.sync({ notes: [note({ usn: 1, mod: 2000 })], cards: [card({ usn: 1, mod: 2000 })], revlog: [review({ id: 7001, usn: 1 })] }, { minUsn: 1 });
+    const { notes, cards, revlog: reviews } = await user.held();
+    return [notes[5000]![NOTE.usn], cards[6000]![CARD.usn], reviews[7001]![REVLOG.usn]];
+  },
+  expected: [2, 2, 2],
+  official: [1, 1, 1],
+  why: 'other devices, which synced in between, never get them',
+};
+
+const cardData: Rule = {
+  sentence: 'a card without custom data gets the empty object that every device makes of it',
+  play: async (user) => {
+    await user.begin({ cards: [card({ data: '' }), card({ id: 6001, data: '{"pos":1}' })] });
+    const { cards } = await user.held();
+    return [cards[6000]![CARD.data], cards[6001]![CARD.data]];
+  },
+  expected: ['{}', '{"pos":1}'],
+};
+
 /** What a chunk and the step after it answer, and which of two notes are there then. */
 async function refused(user: Player, bad: Json[], minUsn = 1): Promise<unknown> {
   await user.begin();
@@ -238,4 +263,4 @@ const chunkRules: Rule[] = [
   },
 ];
 
-export const CHUNKS: Rule[] = [...whoWins, revlog, ...computed, ...refusals, ...numbers, ...chunkRules];
+export const CHUNKS: Rule[] = [...whoWins, revlog, stale, cardData, ...computed, ...refusals, ...numbers, ...chunkRules];

@@ -1,7 +1,7 @@
 /** One sync at a time: what `start` begins, and what ends it. */
 import type { Json } from '../../lib/schema/json.ts';
 import { CARD } from '../../lib/schema/schema11.ts';
-import { card, note } from './objects.ts';
+import { card, note, type JsonObject } from './objects.ts';
 import { changesBody, startBody, type Player } from './player.ts';
 import type { Rule } from './rule.ts';
 
@@ -145,6 +145,22 @@ const unbury: Rule[] = [
     sentence: 'the day begins at the hour that the config says',
     play: (user) => unburied(user, 23, 2),
     expected: [[-2, -3, -1, -2, -3], [1000, 0], 2],
+  },
+  {
+    sentence: 'the hour of a new day is written where the v2 scheduler has none, and other settings stay',
+    play: async (user) => {
+      const rollovers: unknown[] = [];
+      for (const conf of [{ schedVer: 2, addon: 1 }, { schedVer: 2, addon: 1, rollover: 7 }, { schedVer: 1, addon: 1 }] as JsonObject[]) {
+        await user.sync({ conf, crt: 1000 });
+        // Anki's server reckons the day once while it holds the collection open; this makes it open it anew
+        await user.start();
+        await user.abort();
+        const held = (await user.held()).conf;
+        rollovers.push([held['rollover'], held['addon'], typeof held['lastUnburied']]);
+      }
+      return rollovers;
+    },
+    expected: [[4, 1, 'number'], [7, 1, 'number'], [undefined, 1, 'number']],
   },
   {
     sentence: 'cards that came back with a sync that is aborted are buried again',
