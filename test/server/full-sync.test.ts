@@ -1,10 +1,12 @@
 /** Uploads and downloads of whole collections: what is answered, and what then lies on the disk. */
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { zstdCompressSync } from 'node:zlib';
 import { Player, queryOf } from '../collection/player.ts';
+import { ankiEnvironment, ankiPython, run } from '../oracle/anki-python.ts';
 import { changedBy, someCollection } from './collection-bytes.ts';
 import { runningServer } from './running-server.ts';
 import { until } from './until.ts';
@@ -148,6 +150,33 @@ describe('an upload that is taken', () => {
     assert.equal((await user.post('upload', collection)).text(), 'OK');
     assert.deepEqual(await new Player(user).query('SELECT data, x FROM notes, addon'), [["an add-on's", 7]]);
   });
+});
+
+test('what schema 11 cannot carry of an upload is told in the log', { timeout: 180_000 }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'anki-sync-upload-'));
+  try {
+    const script = `
+import sys
+from anki.collection import Collection
+col = Collection(sys.argv[1])
+note = col.new_note(col.models.by_name("Basic"))
+note.fields = ["front", "back"]
+note.tags = ["parent::child"]
+col.add_note(note, 1)
+col.tags.set_collapsed("parent", False)
+col.close(downgrade=False)
+`;
+    const path = join(folder, 'collection.anki2');
+    await run(await ankiPython(), ['-c', script, path], { env: ankiEnvironment() });
+    await using server = await runningServer();
+    const user = await server.user('ann');
+    assert.equal((await user.post('upload', await readFile(path))).text(), 'OK');
+    const line = server.log.find(({ detail }) => detail?.startsWith('not kept in schema 11: '));
+    assert.deepEqual([line?.level, line?.request, line?.user], ['info', 'upload', 'ann']);
+    assert.deepEqual(await new Player(user).query('SELECT ver, flds FROM col, notes'), [[11, 'front\x1fback']]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 describe('a download', () => {
