@@ -9,6 +9,14 @@ import { notetypesOf, storedUsn, type RunningSync } from './running-sync.ts';
 /** Objects of revlog, notes and cards in one chunk, taken in turn. */
 export const CHUNK_SIZE = 250;
 
+/**
+ * Bytes of text of one kind in one chunk, or one object if it has more. Clients go on until `done`, so a smaller chunk is no
+ * other sync; the official server sends all 250, however long, which takes its memory and the client's patience of 30 seconds.
+ */
+const MAX_CHUNK_BYTES = 8 * 1024 ** 2;
+/** JSON takes six bytes for some characters, and a thread whose heap cannot hold a text takes the process with it. */
+const MAX_ROW_BYTES = 32 * 1024 ** 2;
+
 const KINDS: readonly RowKind[] = ['revlog', 'cards', 'notes'];
 
 /**
@@ -36,11 +44,32 @@ export async function chunk(sync: RunningSync): Promise<string> {
       left -= 1;
     }
   }
-  const parts = [`"done":${left > 0}`];
+  let done = left > 0;
+  for (const kind of KINDS) {
+    const fitting = await fittingRows(sync, kind, taken[kind]);
+    // the next chunk begins where this one ends
+    const later = taken[kind].splice(fitting);
+    sync.chunkIds[kind].push(...later.reverse());
+    if (later.length > 0) done = false;
+  }
+  const parts = [`"done":${done}`];
   for (const kind of KINDS) {
     if (taken[kind].length > 0) parts.push(`"${kind}":${await sync.store.rows(kind, taken[kind])}`);
   }
   return `{${parts.join(',')}}`;
+}
+
+/** How many of the first rows go into one chunk. */
+async function fittingRows(sync: RunningSync, kind: RowKind, ids: Id[]): Promise<number> {
+  if (ids.length === 0) return 0;
+  const sizes = await sync.store.rowBytes(kind, ids);
+  let bytes = 0;
+  for (const [index, size] of sizes.entries()) {
+    bytes += size;
+    if (size > MAX_ROW_BYTES) throw new SyncError('STEP_FAILED', 'an object is too large for a normal sync');
+    if (bytes > MAX_CHUNK_BYTES && index > 0) return index;
+  }
+  return ids.length;
 }
 
 /** `applyChunk`: rows of the client. What is newer here and pending stays (see `mergeRows`). */

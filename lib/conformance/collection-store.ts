@@ -132,6 +132,19 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
       });
     });
 
+    test('how long rows are is told in the order asked for, with 0 for those that are gone', async () => {
+      const user = await setUp();
+      await synced(user, async (session) => {
+        await session.mergeRows('notes', list(NOTE(3, 1, 0), NOTE(4, 1, 0, 'ж'.repeat(5000))), 0);
+      });
+      await looking(user, async (session) => {
+        const [longer = 0, gone, shorter = 0] = await session.rowBytes('notes', [4, 777, 3]);
+        assert.ok(longer >= 10_000 && longer < 11_000, `${longer} bytes`);
+        assert.equal(gone, 0);
+        assert.ok(shorter > 0 && shorter < 1000, `${shorter} bytes`);
+      });
+    });
+
     test('pending ids are those from a usn on, by usn and id', async () => {
       const user = await setUp();
       await synced(user, async (session) => {

@@ -20,7 +20,7 @@ export interface EngineOptions {
   maxOpen?: number;
   /** Requests of one user that may wait for one another; one more is answered 503. Default 16. */
   maxWaitingPerUser?: number;
-  /** JavaScript heap of each thread, MiB. Default 256. */
+  /** JavaScript heap of each thread, MiB. Default 512. */
   threadHeapMib?: number;
 }
 
@@ -65,7 +65,7 @@ export class Engine {
       closeIdleMillis: options.closeIdleMillis ?? 60_000,
       maxOpen: options.maxOpen ?? 200,
       maxWaitingPerUser: options.maxWaitingPerUser ?? 16,
-      threadHeapMib: options.threadHeapMib ?? 256,
+      threadHeapMib: options.threadHeapMib ?? 512,
     };
     this.#threads = new Array<ThreadRoom | undefined>(this.#options.threads);
     this.#sweep = setInterval(() => this.#closeIdle(), Math.min(10_000, this.#options.closeIdleMillis)).unref();

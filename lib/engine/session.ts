@@ -13,7 +13,7 @@ import { downloadFiles } from '../media/download.ts';
 import { mediaSanity } from '../media/sanity-check.ts';
 import { uploadChanges } from '../media/upload.ts';
 import { settleMedia } from '../media/user-media.ts';
-import { parseLossless, type Json } from '../schema/json.ts';
+import type { Json } from '../schema/json.ts';
 import {
   parseBeginRequest,
   parseChunkRequest,
@@ -30,6 +30,7 @@ import {
 import { SchemaError } from '../schema/schema-error.ts';
 import type { CollectionStore, MediaFiles, MediaStore, UserPlace } from '../storage/storage.ts';
 import type { Answer, Call, JsonStep, Outcome } from './calls.ts';
+import { parseJsonBody } from './json-body.ts';
 import { asSyncError } from './step-error.ts';
 
 export interface Stores {
@@ -104,7 +105,7 @@ export class Sessions {
         this.#unsettled.set(user.userId, user);
         return media200(await uploadChanges({ store: media, files: mediaFiles, user }, call.path));
       default:
-        return this.#jsonStep(call.step, user, call.sessionKey, jsonOf(call.body), call.hostKey ?? '');
+        return this.#jsonStep(call.step, user, call.sessionKey, parseJsonBody(call.body), call.hostKey ?? '');
     }
   }
 
@@ -210,16 +211,7 @@ export class Sessions {
   }
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
-
-function jsonOf(body: Uint8Array): Json {
-  try {
-    return parseLossless(utf8.decode(body));
-  } catch (error) {
-    throw new SyncError('BODY_NOT_JSON', 'the body is not JSON', { cause: error });
-  }
-}
 
 function text(value: string): Answer {
   return { kind: 'bytes', data: encoder.encode(value) };

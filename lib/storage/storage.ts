@@ -174,6 +174,9 @@ export interface CollectionSession {
   /** The rows of these ids, in that order; ids that are gone are left out. A note's `sfld` and `csum` are empty strings, `flags` 0 and `data` empty: clients compute them. */
   rows(kind: RowKind, ids: Id[]): Promise<JsonArrayText>;
 
+  /** About how many bytes of text `rows` would answer for each of these ids, in that order; 0 for one that is gone. Never reads the texts. */
+  rowBytes(kind: RowKind, ids: Id[]): Promise<number[]>;
+
   /**
    * Adds or replaces rows. Who wins (trap 6 of the protocol): a card or note is dropped only when the stored one is
    * pending (`usn >= sinceUsn`, or `= -1` when `sinceUsn` is -1) and its `mod` is equal or newer. A revlog row never overwrites.

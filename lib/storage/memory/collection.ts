@@ -191,6 +191,13 @@ class MemorySession implements CollectionSession {
     return stringifyLossless(kind === 'notes' ? rows.map((row) => [...row.slice(0, 7), '', '', 0, '']) : rows);
   }
 
+  async rowBytes(kind: RowKind, ids: Id[]): Promise<number[]> {
+    return ids.map((id) => {
+      const row = this.#live.rows[kind].get(String(id));
+      return row === undefined ? 0 : Buffer.byteLength(stringifyLossless(row));
+    });
+  }
+
   async mergeRows(kind: RowKind, rows: JsonArrayText, sinceUsn: number): Promise<void> {
     const stored = this.#live.rows[kind];
     for (const row of parseLossless(rows) as Json[][]) {

@@ -161,6 +161,15 @@ export class SqliteCollectionSession implements CollectionSession {
       .get(idsText(ids)) as string;
   }
 
+  async rowBytes(kind: RowKind, ids: Id[]): Promise<number[]> {
+    this.#live();
+    // of a text, SQLite knows the length without reading it
+    const bytes = COLUMNS[kind].map((column) => `octet_length(r.${column})`).join(' + ');
+    return this.#prepare(`SELECT coalesce(${bytes}, 0) FROM json_each(?) k LEFT JOIN ${kind} r ON r.id = k.value ORDER BY k.key`)
+      .pluck()
+      .all(idsText(ids)) as number[];
+  }
+
   async mergeRows(kind: RowKind, rows: JsonArrayText, sinceUsn: number): Promise<void> {
     this.#live();
     const columns = COLUMNS[kind];
