@@ -32,3 +32,33 @@ for (const [group, questions] of Object.entries(ANSWERS)) {
     }
   });
 }
+
+describe('the envelope of an answer', () => {
+  it('is a zstd frame with its size to version 11, and the bare bytes to older ones; nobody on the way may keep or pack it', async () => {
+    const user = await server.newUser();
+    for (const [ask, length] of [[user.post('abort', {}), 4], [user.post('upload', Buffer.from('garbage')), 75]] as const) {
+      const { headers, wire, body } = await ask;
+      assert.equal(headers['anki-original-size'], String(length));
+      assert.equal(body.length, length);
+      assert.equal(wire.readUInt32LE(0), 0xfd2fb528, "a zstd frame's magic number");
+      assert.equal(headers['content-type'], 'application/octet-stream');
+      assert.equal(headers['content-encoding'], undefined);
+      assert.equal(headers['cache-control'], 'no-store, no-transform');
+    }
+    for (const version of [8, 9, 10]) {
+      const { headers, wire } = await user.post('abort', {}, { version });
+      assert.deepEqual([wire.toString(), headers['anki-original-size']], ['null', undefined]);
+    }
+  });
+
+  it('of an error is words, not a frame', async () => {
+    const { headers, wire } = await (await server.newUser()).post('chunk', {});
+    assert.equal(headers['anki-original-size'], undefined);
+    assert.equal(headers['content-type'], 'text/plain; charset=utf-8');
+    assert.equal(wire.toString(), 'SYNC_NOT_ACTIVE: no sync is running');
+  });
+
+  it('of a wrong HTTP method tells the right one', async () => {
+    assert.equal((await (await server.newUser()).get('sync/meta')).headers.allow, 'POST');
+  });
+});
