@@ -13,6 +13,7 @@ import { landingPage, landingPageHeaders } from './landing.ts';
 import { checkOptions, type CheckedOptions, type LogEntry, type SyncServerOptions } from './options.ts';
 import { isEmptyBody, readEmptyBody, readJsonBody, receiveBody } from './protocol/body.ts';
 import { ClientGone } from './protocol/client-gone.ts';
+import { FormSpool } from './protocol/form-spool.ts';
 import type { MediaMethod, SyncMethod } from './protocol/methods.ts';
 import { openSyncRequest, requireHostKey, requireSessionKey, type SyncRequest } from './protocol/request.ts';
 import { errorResponse, fileResponse, packedResponse } from './protocol/response.ts';
@@ -21,7 +22,7 @@ import { parseHostKeyRequest } from './schema/schema11.ts';
 import { parseLossless } from './schema/json.ts';
 import { SchemaError } from './schema/schema-error.ts';
 import { lockDataFolder, type DataFolderLock } from './storage/files/data-folder-lock.ts';
-import { clearStaging } from './storage/files/staging.ts';
+import { clearStaging, stagingFolder } from './storage/files/staging.ts';
 
 /** The words of the official server; clients show them as they are. */
 const CORRUPT = 'Your upload was corrupt. Please use Check Database, or restore from backup.';
@@ -50,6 +51,7 @@ interface Rooms {
   authenticator: Authenticator;
   hostKeys: HostKeys;
   engine: Engine;
+  spool: FormSpool;
 }
 
 type Step = (rooms: Rooms, request: SyncRequest, user: User) => Promise<HttpResponse>;
@@ -100,6 +102,10 @@ class Hall implements SyncServer {
         authenticator: typeof authenticator === 'function' ? authenticatorFrom(authenticator) : authenticator,
         hostKeys: this.#options.hostKeys ?? auth.hostKeys,
         engine: engineOf(this.#options),
+        spool: new FormSpool({
+          newPath: () => join(stagingFolder(base), `form-${randomBytes(12).toString('hex')}`),
+          maxBytes: 2 * this.#options.limits.maxPackedBytes,
+        }),
       };
     } catch (error) {
       await auth?.close();
@@ -146,7 +152,15 @@ class Hall implements SyncServer {
     if (route.kind === 'health') return plain(200, 'ok');
 
     entry.request = route.method;
-    const request = await openSyncRequest(http, route);
+    const request = await openSyncRequest(http, route, { spool: rooms.spool, limits: this.#options.limits });
+    try {
+      return await this.#answerTo(request, rooms, http, entry);
+    } finally {
+      await request.release?.();
+    }
+  }
+
+  async #answerTo(request: SyncRequest, rooms: Rooms, http: HttpRequest, entry: LogEntry): Promise<HttpResponse> {
     entry.version = request.version;
     if (request.client !== '') entry.client = request.client.slice(0, 200);
     if (request.method === 'hostKey') return this.#login(rooms, request, http, entry);
@@ -157,6 +171,7 @@ class Hall implements SyncServer {
     const user = await rooms.hostKeys.resolve(request.hostKey);
     if (user === null) throw new SyncError('HOST_KEY_UNKNOWN', 'unknown host key: sign in again');
     entry.user = user.loginName;
+    rooms.spool.know(http.clientAddress);
     requireSessionKey(request);
     return this.#steps[request.method](rooms, request, user);
   }
@@ -278,6 +293,7 @@ class Hall implements SyncServer {
     });
     if (found === null) throw new SyncError('PASSWORD_WRONG', 'wrong user name or password');
     entry.user = found.loginName;
+    rooms.spool.know(http.clientAddress);
     const user = await rooms.auth.directory.userFor(found.loginName);
     const key = await rooms.hostKeys.issue(user, { client: request.client, ...(address === undefined ? {} : { address }) });
     return packedResponse(request.version, JSON.stringify({ key }));

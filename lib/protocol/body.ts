@@ -2,11 +2,20 @@
 import { isUtf8 } from 'node:buffer';
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { createZstdDecompress, zstdDecompress, zstdDecompressSync, type ZstdDecompress } from 'node:zlib';
+import {
+  createGunzip,
+  createZstdDecompress,
+  gunzip,
+  zstdDecompress,
+  zstdDecompressSync,
+  type Gunzip,
+  type ZlibOptions,
+  type ZstdDecompress,
+} from 'node:zlib';
 import { SyncError } from '../errors.ts';
 import { ClientGone } from './client-gone.ts';
 import type { BodyClass } from './methods.ts';
-import type { PackedBody, SyncRequest } from './request.ts';
+import type { PackedBody, Packing, SyncRequest } from './request.ts';
 import { tooLarge, walkFrames, type FrameWalker } from './zstd-frames.ts';
 
 /** Counted in bytes; a body of exactly the limit passes. */
@@ -28,7 +37,7 @@ export const DEFAULT_BODY_LIMITS: Readonly<BodyLimits> = {
   maxPackedBytes: 2 * 1024 ** 3,
   maxUnpackedBytes: 4 * 1024 ** 3 - 64 * 1024 ** 2,
   maxMediaBytes: 128 * 1024 ** 2,
-  maxJsonBytes: 256 * 1024 ** 2,
+  maxJsonBytes: 64 * 1024 ** 2,
   maxSmallBytes: 64 * 1024,
 };
 
@@ -47,6 +56,9 @@ const SYNC_UNPACKED_BYTES = 256 * 1024;
 const DISCARD_BYTES = 64 * 1024 ** 2;
 
 const decompress = promisify(zstdDecompress);
+const unzip = promisify<Buffer, ZlibOptions, Buffer>(gunzip);
+
+type Decoder = ZstdDecompress | Gunzip;
 
 /**
  * Reads and unpacks a body into memory, and checks that it is UTF-8. Parsing is the reader's.
@@ -56,10 +68,11 @@ const decompress = promisify(zstdDecompress);
  */
 export async function readJsonBody(request: SyncRequest, limits: BodyLimits): Promise<Buffer> {
   const { maxPackedBytes, maxUnpackedBytes } = limitsOf(request.spec.bodyClass, limits);
-  const { packed, walker } = await collectFrame(request, maxPackedBytes, maxUnpackedBytes);
+  const { packing } = request.body;
+  const { packed, walker } = await collect(request, packing, maxPackedBytes, maxUnpackedBytes);
   let json: Buffer;
   try {
-    json = await unpack(packed, walker, maxUnpackedBytes);
+    json = packing === 'none' ? packed : packing === 'gzip' ? await ungzip(packed, maxUnpackedBytes) : await unpack(packed, walker, maxUnpackedBytes);
   } catch (error) {
     throw decodingError(error);
   }
@@ -116,7 +129,9 @@ export async function receiveBody(request: SyncRequest, path: string, limits: Bo
     throw diskError(error);
   }
   try {
-    const received = await decodeToFile(source, file, maxUnpackedBytes);
+    const received = request.body.packing === 'none'
+      ? await copyToFile(source, file, maxUnpackedBytes)
+      : await decodeToFile(source, file, request.body.packing ?? 'zstd', maxUnpackedBytes);
     await file.close();
     if (received.bytes === 0) throw new SyncError('UPLOAD_EMPTY', 'the upload is empty');
     return received;
@@ -128,9 +143,17 @@ export async function receiveBody(request: SyncRequest, path: string, limits: Bo
   }
 }
 
-async function decodeToFile(source: BodySource, file: FileHandle, maxUnpackedBytes: number): Promise<ReceivedBody> {
-  const walker = walkFrames({ maxUnpackedBytes });
-  const decoder = createZstdDecompress({ chunkSize: UNPACKED_PIECE_BYTES });
+async function copyToFile(source: BodySource, file: FileHandle, maxBytes: number): Promise<ReceivedBody> {
+  for (let chunk = await source.next(); chunk !== null; chunk = await source.next()) {
+    if (source.readBytes > maxBytes) throw tooLarge();
+    await writeAll(file, [chunk]);
+  }
+  return { bytes: source.readBytes, packedBytes: source.readBytes };
+}
+
+async function decodeToFile(source: BodySource, file: FileHandle, packing: 'zstd' | 'gzip', maxUnpackedBytes: number): Promise<ReceivedBody> {
+  const walker = packing === 'zstd' ? walkFrames({ maxUnpackedBytes }) : walkNothing(maxUnpackedBytes);
+  const decoder = packing === 'zstd' ? createZstdDecompress({ chunkSize: UNPACKED_PIECE_BYTES }) : createGunzip({ chunkSize: UNPACKED_PIECE_BYTES });
   decoder.on('error', () => {}); // seen by whoever waits below
   const writing = writePieces(decoder, file, maxUnpackedBytes);
   try {
@@ -138,11 +161,13 @@ async function decodeToFile(source: BodySource, file: FileHandle, maxUnpackedByt
     const [packedBytes, bytes] = await Promise.all([feedFrame(source, walker, decoder), writing]);
     const fault = walker.end();
     if (fault !== null) throw fault;
+    if (packing === 'gzip' && decoder.bytesWritten !== packedBytes) throw trailingGzip();
     return { bytes, packedBytes };
   } catch (error) {
     decoder.destroy();
     // no write may be under way when the caller closes the file; what it failed with is known already
     await writing.catch(() => {});
+    if (packing === 'gzip' && error instanceof DecoderStopped) throw trailingGzip();
     // the walker says it better, except that what comes after the frame does not matter when the frame is damaged
     const fault = isZstdError(error) && walker.fault?.code !== 'BODY_TRAILING_DATA' ? walker.fault : null;
     throw fault ?? (isEndOfInput(error) ? walker.end() : null) ?? decodingError(error);
@@ -150,7 +175,7 @@ async function decodeToFile(source: BodySource, file: FileHandle, maxUnpackedByt
 }
 
 /** Feeds the decoder the first frame, in pieces whose bounds do not depend on how the body was cut on its way. Answers all bytes read. */
-async function feedFrame(source: BodySource, walker: FrameWalker, decoder: ZstdDecompress): Promise<number> {
+async function feedFrame(source: BodySource, walker: FrameWalker, decoder: Decoder): Promise<number> {
   // one is filled while the decoder works on the other
   const pieces = [Buffer.allocUnsafeSlow(PACKED_PIECE_BYTES), Buffer.allocUnsafeSlow(PACKED_PIECE_BYTES)] as const;
   let piece = 0;
@@ -186,7 +211,9 @@ async function feedFrame(source: BodySource, walker: FrameWalker, decoder: ZstdD
   return source.readBytes;
 }
 
-async function writePieces(decoder: ZstdDecompress, file: FileHandle, maxBytes: number): Promise<number> {
+class DecoderStopped extends Error {}
+
+async function writePieces(decoder: Decoder, file: FileHandle, maxBytes: number): Promise<number> {
   let bytes = 0;
   let waiting: Buffer[] = [];
   let waitingBytes = 0;
@@ -206,7 +233,7 @@ async function writePieces(decoder: ZstdDecompress, file: FileHandle, maxBytes: 
   }
   if (waitingBytes > 0) await flush();
   // a decoder that stops before it has got everything never calls back for the rest
-  if (!decoder.writableEnded) throw new Error('the decoder ended before its input');
+  if (!decoder.writableEnded) throw new DecoderStopped('the decoder ended before its input');
   return bytes;
 }
 
@@ -220,12 +247,12 @@ function release(piece: Buffer): void {
   if (filled && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
-async function writeAll(file: FileHandle, pieces: Buffer[]): Promise<void> {
+export async function writeAll(file: FileHandle, pieces: Uint8Array[]): Promise<void> {
   try {
     let left = pieces;
     for (;;) {
       let { bytesWritten } = await file.writev(left);
-      const rest: Buffer[] = [];
+      const rest: Uint8Array[] = [];
       for (const piece of left) {
         if (bytesWritten < piece.length) rest.push(piece.subarray(bytesWritten));
         bytesWritten = Math.max(0, bytesWritten - piece.length);
@@ -239,19 +266,21 @@ async function writeAll(file: FileHandle, pieces: Buffer[]): Promise<void> {
 }
 
 /** Resolves when the decoder has taken all of `piece`, which may be overwritten then. */
-function writeTo(decoder: ZstdDecompress, piece: Buffer): Promise<void> {
+function writeTo(decoder: Decoder, piece: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     decoder.write(piece, (error) => (error ? reject(error) : resolve()));
   });
 }
 
-async function collectFrame(
+/** The whole body as it came; of zstd, the first frame. */
+async function collect(
   request: SyncRequest,
+  packing: Packing | undefined,
   maxPackedBytes: number,
   maxUnpackedBytes: number,
 ): Promise<{ packed: Buffer; walker: FrameWalker }> {
   const source = openBody(request.body, maxPackedBytes);
-  const walker = walkFrames({ maxUnpackedBytes });
+  const walker = (packing ?? 'zstd') === 'zstd' ? walkFrames({ maxUnpackedBytes }) : walkNothing(maxUnpackedBytes);
   const pieces: Uint8Array[] = [];
   try {
     for (;;) {
@@ -283,7 +312,24 @@ async function unpack(packed: Buffer, walker: FrameWalker, maxUnpackedBytes: num
   return decompress(packed, options);
 }
 
-interface BodySource {
+async function ungzip(packed: Buffer, maxUnpackedBytes: number): Promise<Buffer> {
+  const options = { maxOutputLength: Math.max(1, maxUnpackedBytes), info: true };
+  // with `info` also the decoder, which counts what it took; the types do not know
+  const { buffer, engine } = (await unzip(packed, options)) as unknown as { buffer: Buffer; engine: Gunzip };
+  if (engine.bytesWritten !== packed.length) throw trailingGzip();
+  return buffer;
+}
+
+/** Gzip has no frames to look after: its decoder sees damage and truncation itself. */
+function walkNothing(maxUnpackedBytes: number): FrameWalker {
+  return { push: (chunk) => chunk.length, fault: null, end: () => null, contentBytes: undefined, atMostBytes: maxUnpackedBytes };
+}
+
+function trailingGzip(): SyncError {
+  return new SyncError('BODY_TRAILING_DATA', 'the body goes on after its gzip');
+}
+
+export interface BodySource {
   /** The next bytes, or null at the end. Throws ClientGone, BODY_TOO_LARGE. */
   next(): Promise<Uint8Array | null>;
   /** Everything `next` gave. */
@@ -296,7 +342,7 @@ interface BodySource {
  * Not `for await`: leaving such a loop early would destroy the request's stream, and with it the connection that the
  * refusal has to go through.
  */
-function openBody(body: PackedBody, maxPackedBytes: number): BodySource {
+export function openBody(body: PackedBody, maxPackedBytes: number): BodySource {
   const iterator = body.bytes?.[Symbol.asyncIterator]();
   const saysTooMuch = (body.contentLength ?? 0) > maxPackedBytes;
   let readBytes = 0;
@@ -348,7 +394,7 @@ function openBody(body: PackedBody, maxPackedBytes: number): BodySource {
   };
 }
 
-function limitsOf(bodyClass: BodyClass, limits: BodyLimits): { maxPackedBytes: number; maxUnpackedBytes: number } {
+export function limitsOf(bodyClass: BodyClass, limits: BodyLimits): { maxPackedBytes: number; maxUnpackedBytes: number } {
   if (bodyClass === 'collection') return limits;
   const max = bodyClass === 'media' ? limits.maxMediaBytes : bodyClass === 'json' ? limits.maxJsonBytes : limits.maxSmallBytes;
   return { maxPackedBytes: max, maxUnpackedBytes: max };
@@ -369,10 +415,11 @@ function decodingError(error: unknown): unknown {
   if (code === 'ERR_BUFFER_TOO_LARGE') return tooLarge();
   if (code === 'ZSTD_error_memory_allocation') return new SyncError('BUSY', 'out of memory', { cause: error });
   if (isZstdError(error)) return new SyncError('BODY_NOT_ZSTD', 'the zstd frame of the body is damaged', { cause: error });
+  if (code === 'Z_DATA_ERROR' || code === 'Z_NEED_DICT') return new SyncError('BODY_INVALID', 'the gzip of the body is damaged', { cause: error });
   return error;
 }
 
-function diskError(error: unknown): unknown {
+export function diskError(error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   return code === 'ENOSPC' || code === 'EDQUOT' ? new SyncError('DISK_FULL', 'no space left', { cause: error, retryAfterSecs: 60 }) : error;
 }

@@ -1,12 +1,20 @@
 /** The envelope of a request: who asks, in which version, and where its body comes from. */
 import { SyncError } from '../errors.ts';
 import { headerOf, type HttpRequest } from '../http.ts';
+import { openBeginQuery, openForm } from './form-request.ts';
+import type { FormSpool } from './form-spool.ts';
+import type { BodyLimits } from './body.ts';
 import { methodSpec, type MethodRoute, type MethodSpec } from './methods.ts';
+import { boundaryOf } from './multipart.ts';
 import { isSyncVersion, type SyncVersion } from './version.ts';
 
-/** Bytes that are still on the wire. */
+export type Packing = 'zstd' | 'gzip' | 'none';
+
+/** Bytes that are still on the wire, or wait in the spool. */
 export interface PackedBody {
   bytes: AsyncIterable<Uint8Array> | null;
+  /** Default zstd. */
+  packing?: Packing;
   /** Of the bytes on the wire, where the client or a proxy says so; Anki's clients send chunks without it. */
   contentLength: number | undefined;
 }
@@ -21,7 +29,15 @@ export type SyncRequest = MethodRoute & {
   /** As the client describes itself: `anki,26.09.3 (hash),lin:…`. Text from outside: quote it in logs. */
   readonly client: string;
   readonly body: PackedBody;
+  /** Called when the request is answered: the body may have waited in a file. */
+  readonly release?: () => Promise<void>;
 };
+
+/** What forms need, which carry their keys in the body. */
+export interface FormRoom {
+  spool: FormSpool;
+  limits: BodyLimits;
+}
 
 export interface SyncHeader {
   version: SyncVersion;
@@ -31,17 +47,18 @@ export interface SyncHeader {
 }
 
 /**
- * Reads the envelope and leaves the body untouched, so that a request without a valid key costs nothing.
+ * Reads the envelope. Of version 11 it leaves the body untouched, so that a request without a valid key costs nothing; forms
+ * of versions 8-10 are read up to their data, or to the end when the host key comes after it.
  *
- * Throws SYNC_HEADER_INVALID, SYNC_VERSION_UNSUPPORTED (400), CLIENT_TOO_OLD (501, multipart form).
- * A promise, because the multipart envelope of versions 8-10 carries its keys in the body.
+ * Throws SYNC_HEADER_INVALID, SYNC_VERSION_UNSUPPORTED (400), and for forms BODY_INVALID, BODY_TRUNCATED, BODY_TRAILING_DATA
+ * (400), BODY_TOO_LARGE (413), BUSY, DISK_FULL (503), ClientGone.
  */
-export async function openSyncRequest(http: HttpRequest, route: MethodRoute): Promise<SyncRequest> {
+export async function openSyncRequest(http: HttpRequest, route: MethodRoute, forms: FormRoom): Promise<SyncRequest> {
   const text = headerOf(http, 'anki-sync');
   if (text === undefined) {
-    if (/^multipart\/form-data\b/i.test(headerOf(http, 'content-type') ?? '')) {
-      throw new SyncError('CLIENT_TOO_OLD', 'This Anki is too old for this server. Please update it to 2.1.57 or newer.');
-    }
+    if (http.method === 'GET') return openBeginQuery(http, route);
+    const boundary = boundaryOf(headerOf(http, 'content-type') ?? '');
+    if (boundary !== null) return openForm(http, route, boundary, forms);
     throw new SyncError('SYNC_HEADER_INVALID', 'not a sync request: the anki-sync header is missing', {
       detail: 'a proxy that drops unknown headers, or not an Anki client',
     });

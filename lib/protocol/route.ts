@@ -8,20 +8,24 @@ export type Route = MethodRoute | { kind: 'health' } | { kind: 'landing' };
  * `url` is path and query with the mount path stripped. The last two segments decide, so that what users mistype works:
  * doubled slashes, a slash at the end, `/msync` entered as the media URL (`/msync/msync/begin`), a proxy that keeps its prefix.
  *
+ * AnkiDroid before 2.16 has a media URL of its own, to which it only appends the method: `/begin` when it lacks `/msync/`,
+ * `/msyncbegin` when it lacks the slash at the end.
+ *
  * Throws METHOD_UNKNOWN (400), PATH_UNKNOWN (404) or HTTP_METHOD_WRONG (405), as the official server answers, with a
  * `detail` for the log that names the likely wrong setting.
  */
 export function routeOf(httpMethod: string, url: string): Route {
   const reads = httpMethod === 'GET' || httpMethod === 'HEAD';
   const segments = segmentsOf(url);
-  const family = segments.at(-2);
-  const name = segments.at(-1);
+  const last = segments.at(-1);
+  const mediaMethod = last?.startsWith('msync') ? last.slice('msync'.length) : last;
+  const bareMedia = mediaMethod !== undefined && isMediaMethod(mediaMethod) && (mediaMethod !== last || segments.length === 1);
+  const family = bareMedia ? 'msync' : segments.at(-2);
+  const name = bareMedia ? mediaMethod : last;
 
   if (name !== undefined && (family === 'sync' || family === 'msync')) {
-    if (reads && family === 'msync' && name === 'begin') {
-      // 2.1.26 and older begin a media sync by GET with `k` and `v` in the query: belongs to the multipart envelope
-      throw new SyncError('CLIENT_TOO_OLD', 'This Anki is too old for this server. Please update it to 2.1.57 or newer.');
-    }
+    // 2.1.56 and older begin a media sync by GET, with `k` and `v` in the query
+    if (httpMethod === 'GET' && family === 'msync' && name === 'begin' && /[?&]s?k=/.test(url)) return { kind: 'media', method: name };
     if (httpMethod !== 'POST') throw new SyncError('HTTP_METHOD_WRONG', 'sync methods are sent by POST', { detail: redirectHint(reads) });
     if (family === 'sync' && isSyncMethod(name)) return { kind: 'sync', method: name };
     if (family === 'msync' && isMediaMethod(name)) return { kind: 'media', method: name };

@@ -10,7 +10,7 @@ import { openSyncRequest, requireHostKey, requireSessionKey } from '../../lib/pr
 import { errorResponse, packedResponse } from '../../lib/protocol/response.ts';
 import { routeOf } from '../../lib/protocol/route.ts';
 import { startOfficialServer, type OfficialServer } from '../oracle/official-server.ts';
-import { pieces } from './sync-requests.ts';
+import { NO_FILES, pieces } from './sync-requests.ts';
 import { EMPTY_FRAME, frameStart, skippableFrame } from './zstd-samples.ts';
 
 interface Sent {
@@ -60,7 +60,7 @@ async function answer(sent: Sent): Promise<HttpResponse> {
     const http = { method: sent.httpMethod ?? 'POST', url: sent.path ?? '/sync/meta', headers, body: pieces(sent.body ?? Buffer.alloc(0)) };
     const route = routeOf(http.method, http.url);
     if (route.kind === 'health' || route.kind === 'landing') return { status: 200, headers: {}, body: Buffer.alloc(0) };
-    const request = await openSyncRequest(http, route);
+    const request = await openSyncRequest(http, route, NO_FILES);
     requireHostKey(request);
     if (request.hostKey !== key) throw new SyncError('HOST_KEY_UNKNOWN', 'invalid hkey');
     requireSessionKey(request);

@@ -4,6 +4,7 @@ import { inspect } from 'node:util';
 import type { HttpRequest } from '../../lib/http.ts';
 import { openSyncRequest, requireHostKey, requireSessionKey, type SyncRequest } from '../../lib/protocol/request.ts';
 import { SYNC_VERSIONS } from '../../lib/protocol/version.ts';
+import { NO_FILES } from './sync-requests.ts';
 
 const HEADER = { v: 11, k: 'host key', c: 'anki,26.09.3 (abc),mac:15', s: 'Ab3' };
 
@@ -13,7 +14,7 @@ const UNREAD: AsyncIterable<Uint8Array> = {
 };
 
 function opened(headers: HttpRequest['headers'], method: 'meta' | 'start' | 'hostKey' = 'meta'): Promise<SyncRequest> {
-  return openSyncRequest({ method: 'POST', url: `/sync/${method}`, headers, body: UNREAD }, { kind: 'sync', method });
+  return openSyncRequest({ method: 'POST', url: `/sync/${method}`, headers, body: UNREAD }, { kind: 'sync', method }, NO_FILES);
 }
 
 const withHeader = (header: unknown): HttpRequest['headers'] => ({ 'anki-sync': typeof header === 'string' ? header : JSON.stringify(header) });
@@ -57,10 +58,10 @@ describe('the anki-sync header', () => {
     }
   });
 
-  test('may be missing in a multipart form only, whose clients are told to update', async () => {
+  test('may be missing in a multipart form only, and is stronger than one', async () => {
     await assert.rejects(opened({}), { code: 'SYNC_HEADER_INVALID', status: 400 });
     await assert.rejects(opened({ 'content-type': 'application/octet-stream' }), { code: 'SYNC_HEADER_INVALID' });
-    await assert.rejects(opened({ 'content-type': 'multipart/form-data; boundary=x' }), { code: 'CLIENT_TOO_OLD', status: 501 });
+    await assert.rejects(opened({ 'content-type': 'multipart/form-data' }), { code: 'BODY_INVALID' });
     await opened({ ...withHeader(HEADER), 'content-type': 'multipart/form-data; boundary=x' });
   });
 });

@@ -59,12 +59,26 @@ describe('a path', () => {
     }
   });
 
-  test('of the GET that begins a media sync of very old clients tells them that they are too old', () => {
-    assert.equal(refusal('GET', '/msync/begin?k=key&v=2').status, 501);
+  test('may be the GET that begins a media sync of clients before 2.1.57, with the host key in its query', () => {
+    for (const url of ['/msync/begin?k=key&v=2', '/msync/begin?v=2&k=key', '/msync/begin/?sk=key', '//msync//begin?k=key', '/begin?k=key']) {
+      assert.deepEqual(routeOf('GET', url), { kind: 'media', method: 'begin' }, url);
+    }
+    for (const url of ['/msync/begin', '/msync/begin?v=2', '/begin', '/msync/mediaChanges?k=key']) {
+      assert.equal(refusal('GET', url).code, 'HTTP_METHOD_WRONG', url);
+    }
+    assert.equal(refusal('HEAD', '/msync/begin?k=key').code, 'HTTP_METHOD_WRONG');
+  });
+
+  test('may be what AnkiDroid before 2.16 makes of a media URL that lacks its end', () => {
+    for (const method of Object.keys(MEDIA_METHODS)) {
+      for (const url of [`/${method}`, `//${method}`, `/msync${method}`, `/anki/msync${method}`]) assert.deepEqual(routeOf('POST', url), { kind: 'media', method }, url);
+    }
+    // others may have paths that end so
+    for (const url of ['/app/begin', '/msyncmeta', '/syncbegin']) assert.equal(refusal('POST', url).code, 'PATH_UNKNOWN', url);
   });
 
   test('that lacks its family names the wrong setting for the log', () => {
-    assert.match(refusal('POST', '/begin').detail ?? '', /lacks \/msync\//);
+    assert.match(refusal('POST', '/anki/begin').detail ?? '', /lacks \/msync\//);
     assert.match(refusal('POST', '/anki/meta').detail ?? '', /lacks \/sync\//);
   });
 });

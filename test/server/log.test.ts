@@ -41,7 +41,7 @@ test('what a wrong setting is likely to be is said to the operator alone', async
   const wrong: [Promise<RawResponse>, RegExp][] = [
     [user.get('sync/meta'), /https:\/\//],
     [user.send('POST', 'meta', {}), /lacks \/sync\//],
-    [user.send('POST', 'mediaSanity', {}), /lacks \/msync\//],
+    [user.send('POST', 'anki/mediaSanity', {}), /lacks \/msync\//],
     [user.post('meta', {}, { syncHeader: null }), /proxy that drops unknown headers/],
   ];
   for (const [asking, hint] of wrong) {
