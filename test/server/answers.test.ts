@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { ERROR_STATUS } from '../../lib/errors.ts';
 import { ANSWERS } from './answers.ts';
 import { runningServer, type RunningServer } from './running-server.ts';
+import { until } from './until.ts';
 
 let server: RunningServer;
 before(async () => {
@@ -28,6 +29,7 @@ for (const [group, questions] of Object.entries(ANSWERS)) {
           assert.equal(server.log.at(-1)!.code, answer.code, 'the code in the log');
         }
         assert.equal(server.log.at(-1)!.status, answer.status, 'the status in the log');
+        await until(() => server.stagedFiles().length === 0);
       });
     }
   });
