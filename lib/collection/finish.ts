@@ -6,6 +6,5 @@ import type { RunningSync } from './running-sync.ts';
  * @returns milliseconds.
  */
 export async function finish(sync: RunningSync, nowMillis: number): Promise<number> {
-  await sync.store.commit(nowMillis);
-  return nowMillis;
+  return sync.store.commit(nowMillis);
 }

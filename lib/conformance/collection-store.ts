@@ -88,6 +88,15 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
       );
     });
 
+    test('mod rises with every commit, also when the clock went back', async () => {
+      const user = await setUp();
+      const session = await store.begin(user, 's');
+      assert.equal(await session.commit(5_000), 5_000);
+      const late = await store.begin(user, 's');
+      assert.equal(await late.commit(4_000), 5_001);
+      assert.equal((await store.meta(user)).modifiedMillis, 5_001);
+    });
+
     test('a rollback leaves no trace of any kind of object', async () => {
       const user = await setUp();
       const before = await store.meta(user);

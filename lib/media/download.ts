@@ -43,9 +43,10 @@ async function prefixOf({ store, user }: UserMedia, names: string[]): Promise<Me
 async function findFiles({ store, files, user }: UserMedia, entries: MediaEntry[]): Promise<FileToSend[]> {
   const found: FileToSend[] = [];
   const gone: string[] = [];
-  for (const { name, sha1 } of entries) {
+  for (const { name, sha1, bytes } of entries) {
     const file = await files.read(user, name, sha1);
-    if (file === null) gone.push(name);
+    // a file of another length was torn or replaced behind our back: sent on, it would spread
+    if (file === null || file.bytes !== bytes) gone.push(name);
     else found.push({ name, ...file });
   }
   if (gone.length > 0) {

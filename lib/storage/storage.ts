@@ -193,8 +193,11 @@ export interface CollectionSession {
   /** Whether any object of any table, graves and tags included, has usn -1. */
   hasUnsentObjects(): Promise<boolean>;
 
-  /** Raises the usn by one, sets `mod` and `ls` to `nowMillis`, and makes everything durable and visible. */
-  commit(nowMillis: number): Promise<void>;
+  /**
+   * Raises the usn by one, sets `mod` and `ls` to `nowMillis`, and makes everything durable and visible. Answers the `mod`,
+   * which MUST be above the one before even when the clock went back: clients take an equal `mod` for "no changes".
+   */
+  commit(nowMillis: number): Promise<number>;
   rollback(): Promise<void>;
 }
 

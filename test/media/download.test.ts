@@ -80,14 +80,15 @@ for (const plugs of PLUGS) {
 describe('a download of files whose bytes are gone', () => {
   it('is a conflict, and they are forgotten without a deletion, so that the next one gets past them', () =>
     withMedia('SQLite and a folder', async (media, base) => {
-      await put(media, ['a.png', 'a'], ['lost.png', 'lost'], ['torn.png', 'torn'], ['b.png', 'b']);
+      await put(media, ['a.png', 'a'], ['lost.png', 'lost'], ['torn.png', 'torn'], ['short.png', 'short'], ['b.png', 'b']);
       await rm(join(base, 'ada', 'media', 'lost.png'));
       await truncate(join(base, 'ada', 'media', 'torn.png'), 0);
-      await assert.rejects(downloadFiles(media, ['a.png', 'lost.png', 'torn.png', 'b.png']), { code: 'MEDIA_FILE_MISSING' });
+      await truncate(join(base, 'ada', 'media', 'short.png'), 2);
+      await assert.rejects(downloadFiles(media, ['a.png', 'lost.png', 'torn.png', 'short.png', 'b.png']), { code: 'MEDIA_FILE_MISSING' });
       assert.deepEqual((await mediaChanges(media.store, ada, 0)).map(([name]) => name), ['a.png', 'b.png']);
-      assert.equal((await media.store.totals(ada)).lastUsn, 4);
+      assert.equal((await media.store.totals(ada)).lastUsn, 5);
       assert.equal(await mediaSanity(media.store, ada, 2), 'OK');
       assert.deepEqual((await readZip(await download(media, ['a.png', 'b.png']))).names, ['a.png', 'b.png']);
-      assert.deepEqual(await put(media, ['lost.png', 'lost']), [1, 5]);
+      assert.deepEqual(await put(media, ['lost.png', 'lost']), [1, 6]);
     }));
 });

@@ -28,8 +28,9 @@ class StrictStore extends MemoryCollectionStore {
     this.open += 1;
     const { commit, rollback } = session;
     session.commit = async (...args) => {
-      await commit.apply(session, args);
+      const modifiedMillis = await commit.apply(session, args);
       this.open -= 1;
+      return modifiedMillis;
     };
     session.rollback = async () => {
       await rollback.apply(session);

@@ -2,6 +2,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
+import { makeFolder, syncFolder } from './durable.ts';
 
 /** Another server process holds the data folder. For the operator; never reaches a request. */
 export class DataFolderInUseError extends Error {
@@ -35,7 +36,9 @@ const held = new Set<Database.Database>();
  */
 export async function lockDataFolder(base: string): Promise<DataFolderLock> {
   const folder = join(resolve(base), '.anki-sync');
+  makeFolder(resolve(base));
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  syncFolder(resolve(base));
   const holderPath = join(folder, 'server.json');
   const db = new Database(join(folder, 'lock.db'), { timeout: 0 });
   try {

@@ -249,12 +249,13 @@ class MemorySession implements CollectionSession {
     );
   }
 
-  async commit(nowMillis: number): Promise<void> {
+  async commit(nowMillis: number): Promise<number> {
     const { col } = this.#live;
     col.usn += 1;
-    col.mod = nowMillis;
-    col.ls = nowMillis;
+    col.mod = Math.max(col.mod + 1, nowMillis);
+    col.ls = col.mod;
     this.#finish(this.#contents);
+    return col.mod;
   }
 
   async rollback(): Promise<void> {

@@ -6,6 +6,7 @@
 import type { Database } from 'better-sqlite3';
 import { parseLossless, rawNumber } from '../../schema/json.ts';
 import type { Json } from '../../schema/json.ts';
+import { checkJson } from '../../schema/wire-values.ts';
 import { CorruptFile } from './anki2-corrupt.ts';
 
 const MAX_COLUMN_BYTES = 256 * 1024 * 1024;
@@ -23,6 +24,7 @@ export function checkCol(db: Database, columns: readonly ColColumn[]): void {
     let value: Json;
     try {
       value = parseLossless(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text));
+      checkJson(value);
     } catch (error) {
       throw new CorruptFile(`col.${column} is no JSON`, { cause: error });
     }
@@ -49,7 +51,7 @@ const orNull = (check: Check): Check => (value) => value === null || check(value
 const orText = (check: ReturnType<typeof integer>): Check => (value) =>
   check(typeof value === 'string' && /^[+-]?\d{1,30}$/.test(value) ? BigInt(value.replace('+', '')) : value);
 const isBooleanLike: Check = (value) =>
-  typeof value === 'boolean' || isNumber(value) || (typeof value === 'string' && /^(true|t|yes|y|on|1|false|f|no|n|off|0)$/i.test(value));
+  typeof value === 'boolean' || value === 0 || value === 1 || (typeof value === 'string' && /^(true|false|0|1)$/i.test(value));
 
 const must = (check: Check) => [true, check] as const;
 const may = (check: Check) => [false, check] as const;

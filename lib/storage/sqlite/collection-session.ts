@@ -141,13 +141,14 @@ export class SqliteCollectionSession implements CollectionSession {
 
   async pendingIds(kind: RowKind, sinceUsn: number): Promise<Id[]> {
     this.#live();
-    const ids = this.#prepare(
-      `SELECT id FROM ${kind} INDEXED BY ix_${kind}_usn WHERE ${pendingClause(sinceUsn)} ORDER BY usn, id`,
-    )
+    const ids: Id[] = [];
+    const found = this.#prepare(`SELECT id FROM ${kind} INDEXED BY ix_${kind}_usn WHERE ${pendingClause(sinceUsn)} ORDER BY usn, id`)
       .pluck()
       .safeIntegers()
-      .all(sinceUsn) as bigint[];
-    return ids.map(narrow);
+      .iterate(sinceUsn) as IterableIterator<bigint>;
+    // one by one: millions of them would not fit into memory twice
+    for (const id of found) ids.push(narrow(id));
+    return ids;
   }
 
   async rows(kind: RowKind, ids: Id[]): Promise<JsonArrayText> {
@@ -236,12 +237,15 @@ export class SqliteCollectionSession implements CollectionSession {
     return false;
   }
 
-  async commit(nowMillis: number): Promise<void> {
+  async commit(nowMillis: number): Promise<number> {
     this.#live();
     this.#json.write();
-    this.#prepare('UPDATE col SET usn = usn + 1, mod = :now, ls = :now').run({ now: nowMillis });
+    const modified = this.#prepare('UPDATE col SET usn = usn + 1, mod = max(mod + 1, :now), ls = max(mod + 1, :now) RETURNING mod')
+      .pluck()
+      .get({ now: nowMillis }) as number;
     this.#db.exec('COMMIT');
     this.#end();
+    return modified;
   }
 
   async rollback(): Promise<void> {

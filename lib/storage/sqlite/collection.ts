@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, copyFileSync, existsSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, existsSync, lstatSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
@@ -8,7 +8,7 @@ import { makeFolder } from '../files/durable.ts';
 import { stagingFolder } from '../files/staging.ts';
 import { userFolder } from '../files/user-folder.ts';
 import type { CollectionMeta, CollectionSession, CollectionStore, ExportedFile, UserPlace } from '../storage.ts';
-import { createCollectionFile, hasJournal, openCollectionFile, replaceFile, schemaVersionOf } from './collection-file.ts';
+import { createCollectionFile, hasJournal, isThere, openCollectionFile, replaceFile, schemaVersionOf } from './collection-file.ts';
 import { SqliteCollectionSession } from './collection-session.ts';
 import { pruneSnapshots, SNAPSHOT_LIMITS, takeSnapshot, type SnapshotLimits } from './snapshots.ts';
 
@@ -23,6 +23,8 @@ export interface SqliteCollectionOptions {
 /** An open collection: the connection, its statements by text, and the one running session. */
 interface OpenCollection {
   db: Database;
+  /** Of the file: somebody may replace it behind our back. */
+  inode: number;
   statements: Map<string, Statement>;
   session: SqliteCollectionSession | undefined;
 }
@@ -90,6 +92,7 @@ export class SqliteCollectionStore implements CollectionStore {
     statement(collection, 'UPDATE col SET usn = usn + 1, mod = max(mod + 1, ?)').run(Date.now());
     // Closed first: closing any descriptor of a file drops the process's POSIX locks on it, so no raw copy while SQLite has it open.
     this.#close(user.folder);
+    if (hasJournal(this.#path(user))) throw new SyncError('DISK_FULL', 'the log could not be written back');
     const copy = join(stagingFolder(this.#base), `download-${randomBytes(12).toString('hex')}.anki2`);
     try {
       await copyFile(this.#path(user), copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
@@ -120,11 +123,16 @@ export class SqliteCollectionStore implements CollectionStore {
   }
 
   async #opened(user: UserPlace): Promise<OpenCollection> {
-    let collection = this.#open.get(user.folder);
-    if (collection !== undefined) return collection;
-    const folder = this.#folder(user);
     const path = this.#path(user);
-    if (!existsSync(path)) {
+    let collection = this.#open.get(user.folder);
+    if (collection !== undefined) {
+      if (lstatSync(path, { throwIfNoEntry: false })?.ino === collection.inode) return collection;
+      // removed or replaced by hand: commits would go to a file that has no name any more
+      this.#close(user.folder);
+      setJournalAside(path);
+    }
+    const folder = this.#folder(user);
+    if (!isThere(path)) {
       // a log without its collection would be replayed into the new file
       setJournalAside(path);
       createCollectionFile(path);
@@ -140,7 +148,7 @@ export class SqliteCollectionStore implements CollectionStore {
       if (db.open) db.close();
       throw error;
     }
-    collection = { db, statements: new Map(), session: undefined };
+    collection = { db, inode: lstatSync(path).ino, statements: new Map(), session: undefined };
     this.#open.set(user.folder, collection);
     return collection;
   }
@@ -149,31 +157,46 @@ export class SqliteCollectionStore implements CollectionStore {
   async #adoptOfficial(folder: string, path: string): Promise<void> {
     const copy = join(stagingFolder(this.#base), `adopt-${randomBytes(12).toString('hex')}.anki2`);
     if (hasJournal(path)) throw new SyncError('INTERNAL', 'the log of the stored collection was not written back');
-    copyFileSync(path, copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    // what checks and converts takes 13 MiB of code in each thread, and most servers never meet such a collection
-    const { prepareUpload } = await import('./anki2.ts');
-    const verdict = prepareUpload(copy);
-    if (verdict.verdict !== 'ok') {
+    try {
+      copyFileSync(path, copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      // what checks and converts takes 13 MiB of code in each thread, and most servers never meet such a collection
+      const { prepareUpload } = await import('./anki2.ts');
+      const verdict = prepareUpload(copy);
+      if (verdict.verdict !== 'ok') {
+        throw new SyncError('COLLECTION_DAMAGED', 'the stored collection cannot be opened', {
+          detail: verdict.verdict === 'corrupt' ? verdict.reason : `schema ${verdict.schemaVersion}`,
+        });
+      }
+      this.#replace(folder, path, copy);
+    } finally {
       rmSync(copy, { force: true });
-      throw new SyncError('COLLECTION_DAMAGED', 'the stored collection cannot be opened', {
-        detail: verdict.verdict === 'corrupt' ? verdict.reason : `schema ${verdict.schemaVersion}`,
-      });
     }
-    this.#replace(folder, path, copy);
   }
 
   #replace(folder: string, target: string, path: string): void {
-    if (existsSync(target)) {
+    if (!isThere(target)) setJournalAside(target);
+    let snapshot: string | undefined;
+    if (isThere(target)) {
       if (hasJournal(target)) this.#recover(target);
-      takeSnapshot(folder, target, Date.now());
+      snapshot = takeSnapshot(folder, target, Date.now());
     }
     try {
       replaceFile(path, target);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
-      this.#replaceAcrossFileSystems(path, target);
+      try {
+        if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+        this.#replaceAcrossFileSystems(path, target);
+      } catch (failure) {
+        // still a second name of the collection in use; after the rename it is the only one of the old collection
+        if (snapshot !== undefined && statSync(snapshot).ino === statSync(target).ino) rmSync(snapshot, { force: true });
+        throw failure;
+      }
     }
-    if (existsSync(join(folder, '.snapshots'))) pruneSnapshots(folder, this.#snapshots);
+    try {
+      if (snapshot !== undefined) pruneSnapshots(folder, this.#snapshots);
+    } catch {
+      // the upload is done; the next one tries again
+    }
   }
 
   /** A crash left a log beside the old collection. It goes into the snapshot; a log nobody can read stays, moved aside. */
@@ -185,7 +208,8 @@ export class SqliteCollectionStore implements CollectionStore {
       } finally {
         db.close();
       }
-    } catch {
+    } catch (error) {
+      if (!/^SQLITE_(CORRUPT|NOTADB)/.test(String((error as { code?: string }).code))) throw error;
       setJournalAside(path);
     }
     if (hasJournal(path)) throw new SyncError('INTERNAL', 'the log of the old collection is still there');

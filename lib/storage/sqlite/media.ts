@@ -225,6 +225,8 @@ function openIndex(path: string): Database.Database {
     db.pragma('locking_mode = EXCLUSIVE');
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');
+    // macOS only: there a plain fsync leaves data in the drive's cache
+    db.pragma('fullfsync = ON');
     db.pragma('trusted_schema = OFF');
     db.pragma('cache_size = -512');
     upgrade(db);

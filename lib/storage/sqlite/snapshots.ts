@@ -1,7 +1,7 @@
 import { constants, copyFileSync, linkSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder, syncFolder } from '../files/durable.ts';
-import { syncFile } from './collection-file.ts';
+import { replaceFile } from './collection-file.ts';
 
 export interface SnapshotLimits {
   /** How many replaced collections are kept per user. Default 5. */
@@ -12,29 +12,32 @@ export interface SnapshotLimits {
 
 export const SNAPSHOT_LIMITS: SnapshotLimits = { maxCount: 5, maxBytes: 2 * 1024 ** 3 };
 
-const NAME = /^\d{8}T\d{9}Z(-\d+)?\.anki2$/;
+const NAME = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z\.anki2$/;
 
 /** Folder of what full uploads replaced, in the user's folder. */
 export function snapshotsFolder(userFolder: string): string {
   return join(userFolder, '.snapshots');
 }
 
-/** Keeps the closed collection at `path` under the time of `nowMillis`, durably, without moving it. */
+/** Keeps the closed collection at `path` under the time of `nowMillis`, or one after the newest's, durably, without moving it. */
 export function takeSnapshot(userFolder: string, path: string, nowMillis: number): string {
   const folder = snapshotsFolder(userFolder);
   makeFolder(folder);
-  const stamp = new Date(nowMillis).toISOString().replace(/[-:.]/g, '');
-  for (let attempt = 0; ; attempt += 1) {
-    const target = join(folder, attempt === 0 ? `${stamp}.anki2` : `${stamp}-${attempt}.anki2`);
-    try {
-      keep(path, target);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
-      throw error;
-    }
-    syncFolder(folder);
-    return target;
-  }
+  const newest = snapshotNames(folder).at(-1);
+  const stampMillis = Math.max(nowMillis, newest === undefined ? 0 : millisOf(newest) + 1);
+  const target = join(folder, `${new Date(stampMillis).toISOString().replace(/[-:.]/g, '')}.anki2`);
+  keep(path, target);
+  syncFolder(folder);
+  return target;
+}
+
+/** Oldest first: the names are times. */
+function snapshotNames(folder: string): string[] {
+  return readdirSync(folder).filter((name) => NAME.test(name)).sort();
+}
+
+function millisOf(name: string): number {
+  return Date.parse(name.replace(NAME, '$1-$2-$3T$4:$5:$6.$7Z'));
 }
 
 /** A hard link costs nothing, and the collection is about to be replaced, not changed. Some file systems have none: then a copy. */
@@ -43,18 +46,18 @@ function keep(path: string, target: string): void {
     linkSync(path, target);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw error;
-    copyFileSync(path, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    syncFile(target);
+    const half = `${target}.new`;
+    copyFileSync(path, half, constants.COPYFILE_FICLONE);
+    replaceFile(half, target);
   }
 }
 
 /** Removes the oldest until the limits hold. The newest always stays. */
 export function pruneSnapshots(userFolder: string, limits: SnapshotLimits): void {
   const folder = snapshotsFolder(userFolder);
-  const names = readdirSync(folder).filter((name) => NAME.test(name)).sort().reverse();
   let bytes = 0;
-  names.forEach((name, index) => {
+  for (const [index, name] of snapshotNames(folder).reverse().entries()) {
     bytes += statSync(join(folder, name)).size;
     if (index > 0 && (index >= limits.maxCount || bytes > limits.maxBytes)) rmSync(join(folder, name), { force: true });
-  });
+  }
 }

@@ -248,6 +248,8 @@ describe('the JSON of a schema 11 upload', () => {
     'has a field whose size is negative': [inNotetype('.flds[0].size', '-1')],
     'has a field whose order is null': [inNotetype('.flds[0].ord', 'null')],
     'has a sticky field of 1, and one of "true"': [inNotetype('.flds[0].sticky', '1'), inNotetype('.flds[1].sticky', '"true"')],
+    'has a sticky field of "yes"': [inNotetype('.flds[0].sticky', '"yes"')],
+    'has a sticky field of 2': [inNotetype('.flds[0].sticky', '2')],
     'has a sticky field of null': [inNotetype('.flds[0].sticky', 'null')],
     'has a field with an id of 64 bits': [inNotetype('.flds[0].id', '-7290854878769846350')],
     'has a template without a question': [`UPDATE col SET models = json_remove(models, ${aNotetype} || '.tmpls[0].qfmt')`],
@@ -272,6 +274,11 @@ describe('the JSON of a schema 11 upload', () => {
     'has tags with a usn of text': [set('tags', '$.a', '"1"')],
     'has tags with a usn': [set('tags', '$.a', '-1')],
     'has tags with a fraction': [set('tags', '$.a', '1.0')],
+    'has a config nested 120 levels deep': [set('conf', '$.deep', '['.repeat(120) + ']'.repeat(120))],
+    'has a config nested 200 levels deep': [set('conf', '$.deep', '['.repeat(200) + ']'.repeat(200))],
+    'has a config nested deeper than SQLite reads': [
+      `UPDATE col SET conf = '{"deep":' || replace(hex(zeroblob(1500)), '00', '[') || replace(hex(zeroblob(1500)), '00', ']') || '}'`,
+    ],
     'has a config of any kind': [set('conf', '$.anything', '[1.0, null, {}]')],
   };
 

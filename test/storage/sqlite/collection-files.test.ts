@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -138,6 +138,64 @@ test('a log without its collection is not replayed into a new one', async () => 
   await crashed();
   await rm(join(base, 'ada', 'collection.anki2'));
   assert.equal(await reviews(), '');
+});
+
+test('an upload does not inherit the log of a collection that is gone', async () => {
+  await crashed();
+  await rm(join(base, 'ada', 'collection.anki2'));
+  await upload(3);
+  assert.equal(await reviews(), '3');
+});
+
+test('a log that cannot be written back for want of space stays where it is, and the upload fails', async (t) => {
+  await crashed();
+  const path = join(await store.stagingFolder(user), 'upload.anki2');
+  createCollectionFile(path);
+  t.mock.method(Database.prototype, 'pragma', () => {
+    throw Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' });
+  });
+  await assert.rejects(store.importFile(user, path), { code: 'SQLITE_FULL' });
+  t.mock.restoreAll();
+  assert.equal(await reviews(), '7');
+});
+
+test('the newest snapshot is the one just taken, whatever the clock said before', async (t) => {
+  await upload(1);
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 86_400_000 });
+  for (const id of [2, 3]) await upload(id);
+  t.mock.timers.reset();
+  await upload(4);
+  assert.deepEqual((await snapshots()).map((name) => reviewsOf(join(base, 'ada', '.snapshots', name))), [[2], [3]]);
+});
+
+test('an upload that fails leaves no snapshot: it would be a second name of the collection in use', async () => {
+  await review(1);
+  await assert.rejects(store.importFile(user, join(base, 'missing.anki2')));
+  assert.deepEqual(await snapshots(), []);
+  assert.equal(await reviews(), '1');
+});
+
+test('a collection that was replaced or removed by hand is noticed at the next sync', async () => {
+  await review(1);
+  const other = join(base, 'other.anki2');
+  createCollectionFile(other);
+  await rename(other, join(base, 'ada', 'collection.anki2'));
+  await review(2);
+  assert.equal(await reviews(), '2');
+  await rm(join(base, 'ada', 'collection.anki2'));
+  await review(3);
+  await store.release(user);
+  assert.deepEqual(reviewsOf(join(base, 'ada', 'collection.anki2')), [3]);
+});
+
+test('a stored collection that cannot be converted is told again and again, and leaves nothing in the staging folder', async () => {
+  await review(1);
+  await store.release(user);
+  const db = new Database(join(base, 'ada', 'collection.anki2'));
+  db.exec('UPDATE col SET ver = 17');
+  db.close();
+  for (let attempt = 0; attempt < 2; attempt += 1) await assert.rejects(store.meta(user), { code: 'COLLECTION_DAMAGED' });
+  assert.deepEqual(await readdir(await store.stagingFolder(user)), []);
 });
 
 test('a folder name that is no single segment is refused', async () => {
