@@ -1,4 +1,6 @@
 /** Rules of `finish` and of `download`: usn and `mod`. */
+import assert from 'node:assert/strict';
+import { changedBy } from '../server/collection-bytes.ts';
 import { card } from './objects.ts';
 import type { Player } from './player.ts';
 import type { Rule } from './rule.ts';
@@ -9,6 +11,14 @@ async function raised(user: Player, event: () => Promise<unknown>): Promise<unkn
   await event();
   const after = await user.meta();
   return [(after['usn'] as number) - (before['usn'] as number), (after['mod'] as number) > (before['mod'] as number), after['scm'] === before['scm']];
+}
+
+/** The collection has a `mod` of tomorrow, as after a clock was wrong. */
+async function fromTomorrow(user: Player): Promise<void> {
+  await user.begin();
+  const { body } = await user.client.post('download', {}, { version: 10 });
+  const response = await user.client.post('upload', await changedBy(body, 'UPDATE col SET mod = mod + 86400000'));
+  assert.equal(response.text(), 'OK');
 }
 
 export const FINISH: Rule[] = [
@@ -47,6 +57,26 @@ export const FINISH: Rule[] = [
       return [(await user.meta())['mod'] === mod, Math.abs((mod as number) - Date.now()) < 60_000];
     },
     expected: [true, true],
+  },
+  {
+    sentence: 'a mod that is ahead of the clock rises still, with a sync',
+    play: async (user) => {
+      await fromTomorrow(user);
+      return raised(user, () => user.sync({}, { minUsn: 2 }));
+    },
+    expected: [1, true, true],
+    official: [1, false, true],
+    why: 'it takes the clock',
+  },
+  {
+    sentence: 'a mod that is ahead of the clock rises still, with a download',
+    play: async (user) => {
+      await fromTomorrow(user);
+      return raised(user, () => user.query('SELECT 1'));
+    },
+    expected: [1, true, true],
+    official: [1, false, true],
+    why: 'it takes the clock',
   },
   {
     sentence: 'the file says when the last sync was',

@@ -1,7 +1,7 @@
 /** Busy, closing, or without what it needs: 503 with Retry-After, never a word that makes people change their data. */
 import assert from 'node:assert/strict';
-import { EventEmitter, once } from 'node:events';
 import { describe, test } from 'node:test';
+import { zstdCompressSync } from 'node:zlib';
 import { SyncError } from '../../lib/errors.ts';
 import type { SyncServerOptions } from '../../lib/options.ts';
 import { createSyncServer } from '../../lib/server.ts';
@@ -10,19 +10,26 @@ import { MemoryMediaFiles, MemoryMediaStore } from '../../lib/storage/memory/med
 import type { CollectionMeta, UserPlace } from '../../lib/storage/storage.ts';
 import { RawClient } from '../client/raw.ts';
 import { Player } from '../collection/player.ts';
+import { changedBy, someCollection } from './collection-bytes.ts';
 import { runningServer } from './running-server.ts';
+import { until } from './until.ts';
 
-/** A store in which `meta` of the user whose folder is `slow` waits for `release`; tells by `entered`. */
+/** A store in which `meta` of the user whose folder is `slow` waits until it is let go. */
 class GatedStore extends MemoryCollectionStore {
-  readonly events = new EventEmitter();
+  readonly #entered = Promise.withResolvers<void>();
+  readonly #released = Promise.withResolvers<void>();
+  readonly entered = this.#entered.promise;
 
   override async meta(user: UserPlace): Promise<CollectionMeta> {
     if (user.folder === 'slow') {
-      const released = once(this.events, 'release');
-      this.events.emit('entered');
-      await released;
+      this.#entered.resolve();
+      await this.#released.promise;
     }
     return super.meta(user);
+  }
+
+  letGo(): void {
+    this.#released.resolve();
   }
 }
 
@@ -33,41 +40,66 @@ function gated(): { store: GatedStore; options: SyncServerOptions } {
   return { store, options: { collections: store, media: new MemoryMediaStore(), mediaFiles: new MemoryMediaFiles() } };
 }
 
+/** A request that waits where it should be refused fails the test instead of holding it up. */
+const soon = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(15_000) });
+
 test('when too many requests of a user wait, one more is told to come again, and other users are served', async () => {
   const { store, options } = gated();
   await using server = await runningServer({ ...options, maxWaitingPerUser: 2 });
-  const [slow, other] = [await server.user('slow'), await server.user('other')];
-  const entered = once(store.events, 'entered');
-  const first = slow.post('meta', META);
-  await entered;
-  // two wait then, whichever of these comes first
-  const others = [slow.post('abort', {}), slow.post('abort', {})];
-  const refused = await Promise.race(others);
-  assert.deepEqual([refused.status, refused.text()], [503, 'BUSY']);
-  assert.ok(Number(refused.headers['retry-after']) > 0);
-  assert.equal((await other.post('meta', META)).status, 200);
-  store.events.emit('release');
-  assert.equal((await first).status, 200);
-  assert.deepEqual((await Promise.all(others)).map(({ status }) => status).sort(), [200, 503]);
+  try {
+    const [slow, other] = [await server.user('slow'), await server.user('other')];
+    const first = slow.post('meta', META);
+    await store.entered;
+    // two wait then, whichever of these comes first
+    const others = [slow.post('abort', {}, soon()), slow.post('abort', {}, soon())];
+    const refused = await Promise.race(others);
+    assert.deepEqual([refused.status, refused.text()], [503, 'BUSY']);
+    assert.ok(Number(refused.headers['retry-after']) > 0);
+    assert.equal((await other.post('meta', META, soon())).status, 200);
+    store.letGo();
+    assert.equal((await first).status, 200);
+    assert.deepEqual((await Promise.all(others)).map(({ status }) => status).sort(), [200, 503]);
+  } finally {
+    store.letGo();
+  }
 });
 
 test('while it closes, what runs is answered, and what comes is told to come again', async () => {
   const { store, options } = gated();
   await using server = await runningServer(options);
-  const slow = await server.user('slow');
-  const entered = once(store.events, 'entered');
-  const running = slow.post('meta', META);
-  await entered;
-  const closing = server.server.close();
-  for (const path of ['sync/meta', 'sync/hostKey', 'sync/nothing']) {
-    const refused = await slow.send('POST', path, META);
-    assert.deepEqual([refused.status, refused.text()], [503, 'CLOSING'], path);
-    assert.ok(Number(refused.headers['retry-after']) > 0);
+  try {
+    const slow = await server.user('slow');
+    const running = slow.post('meta', META);
+    await store.entered;
+    const closing = server.server.close();
+    for (const path of ['sync/meta', 'sync/hostKey', 'sync/nothing']) {
+      const refused = await slow.send('POST', path, META, soon());
+      assert.deepEqual([refused.status, refused.text()], [503, 'CLOSING'], path);
+      assert.ok(Number(refused.headers['retry-after']) > 0);
+    }
+    store.letGo();
+    assert.equal((await running).status, 200);
+    await closing;
+    assert.equal(server.log.find(({ code }) => code === 'CLOSING')?.level, 'warn');
+  } finally {
+    store.letGo();
   }
-  store.events.emit('release');
-  assert.equal((await running).status, 200);
+});
+
+test('an upload that is half-way when the server closes is taken whole', async () => {
+  await using server = await runningServer();
+  const user = await server.user('ann');
+  const packed = zstdCompressSync(await changedBy(await someCollection(user), 'UPDATE col SET mod = 123'));
+  const upload = user.open('sync/upload', soon());
+  await upload.write(packed.subarray(0, packed.length >> 1));
+  await until(() => server.stagedFiles().length > 0);
+  const closing = server.server.close();
+  const refused = await user.post('meta', META, soon());
+  assert.equal(refused.status, 503);
+  await upload.write(packed.subarray(packed.length >> 1));
+  upload.end();
+  assert.equal((await upload.response).text(), 'OK');
   await closing;
-  assert.equal(server.log.find(({ code }) => code === 'CLOSING')?.level, 'warn');
 });
 
 describe('when sign-in is not possible', () => {
