@@ -57,7 +57,7 @@ export interface SyncServerOptions {
   closeIdleMillis?: number;
   /** A sync without a request for this many milliseconds is rolled back. Default 300000. */
   syncIdleMillis?: number;
-  /** Requests of one user that may wait for one another; one more is answered 503. Default 16. */
+  /** Requests of one user that may be on the way at once; one more is answered 503. Default 8. */
   maxWaitingPerUser?: number;
   /** SQLite page cache of each open collection, KiB. Default 4096. */
   collectionCacheKib?: number;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { finished, Readable } from 'node:stream';
 import { authenticatorFrom } from './auth/authenticator-from.ts';
 import type { Authenticator, User } from './auth/authenticator.ts';
 import { openBuiltInAuth, type BuiltInAuth } from './auth/built-in.ts';
@@ -173,7 +174,17 @@ class Hall implements SyncServer {
     entry.user = user.loginName;
     rooms.spool.know(http.clientAddress);
     requireSessionKey(request);
-    return this.#steps[request.method](rooms, request, user);
+    const leave = rooms.engine.admit(placeOf(user));
+    try {
+      const response = await this.#steps[request.method](rooms, request, user);
+      // a download is on its way until its last byte is read, or its client is gone
+      if (response.body instanceof Readable) finished(response.body, leave);
+      else leave();
+      return response;
+    } catch (error) {
+      leave();
+      throw error;
+    }
   }
 
   /** A method of the protocol without a step does not compile. */
@@ -203,17 +214,25 @@ class Hall implements SyncServer {
   };
 
   async #jsonStep(step: JsonStep, rooms: Rooms, request: SyncRequest, user: User): Promise<HttpResponse> {
-    const body = await readJsonBody(request, this.#options.limits);
-    const { sessionKey, hostKey } = request;
-    const answer = await rooms.engine.run({
-      step,
-      user: placeOf(user),
-      sessionKey,
-      body,
-      // `begin` hands it back in place of a media session key
-      ...(step === 'begin' ? { hostKey } : {}),
-    });
-    return this.#answer(request, answer);
+    try {
+      const body = await readJsonBody(request, this.#options.limits);
+      const { sessionKey, hostKey } = request;
+      const answer = await rooms.engine.run({
+        step,
+        user: placeOf(user),
+        sessionKey,
+        body,
+        // `begin` hands it back in place of a media session key
+        ...(step === 'begin' ? { hostKey } : {}),
+      });
+      return await this.#answer(request, answer);
+    } catch (error) {
+      // 413 is a "network error" to clients, over and over; at 400 they ask for a one-way sync, which helps
+      if (request.spec.needsSessionKey && error instanceof SyncError && error.code === 'BODY_TOO_LARGE') {
+        throw new SyncError('STEP_FAILED', 'too large for a normal sync: a one-way sync is needed', { detail: error.message });
+      }
+      throw error;
+    }
   }
 
   async #answer(request: SyncRequest, answer: Answer): Promise<HttpResponse> {

@@ -8,6 +8,9 @@ import type { HttpRequest, HttpResponse } from '../../lib/http.ts';
 import { drained } from './drain.ts';
 import { bodyOf } from './request-body.ts';
 
+/** Clients give up after 30 seconds without a byte. */
+const UNREAD_MILLIS = 120_000;
+
 /** What of a SyncServer the bridge uses. */
 export interface Handler {
   handle(request: HttpRequest): Promise<HttpResponse>;
@@ -79,6 +82,8 @@ function pathOf(url: string): string {
 async function answer(req: IncomingMessage, res: ServerResponse, { status, headers, body }: HttpResponse): Promise<void> {
   // a sync is a chain of small exchanges: waiting for more bytes to fill a packet only delays it
   res.socket?.setNoDelay(true);
+  // nobody takes the answer: its file and its place must not wait for ever
+  res.setTimeout(UNREAD_MILLIS, () => res.destroy());
   if (!(body instanceof Uint8Array)) {
     if (!res.destroyed) res.writeHead(status, headers);
     // ends the source also when the client is gone already; then there is nobody left to tell

@@ -168,6 +168,8 @@ class WriteThread {
       workerData,
       // the process's own flags would be applied again, and `--input-type` (with `node -e`) refuses to load a file
       execArgv: [],
+      // a thread needs none of the process's secrets
+      env: {},
       resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MEGS },
     });
     this.#worker.on('message', (answer: ThreadAnswer) => this.#answered(answer));

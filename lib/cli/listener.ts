@@ -19,7 +19,7 @@ const KEEP_ALIVE_MS = 125_000;
 /** @throws UsageError when the certificate or the key cannot be read or used */
 export async function createListener(handler: RequestListener, tls: TlsFiles | undefined): Promise<Server> {
   // a whole request may take as long as the upload of a collection through a slow line; Node's default cuts it after 5 minutes
-  const options = { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: KEEP_ALIVE_MS + 5_000, requestTimeout: 0, noDelay: true };
+  const options = { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: KEEP_ALIVE_MS + 5_000, requestTimeout: 0, noDelay: true, keepAlive: true };
   const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...(await credentials(tls)) });
   server.on('request', (req, res) => {
     // after close(), a connection that has just become idle would stay until its keep-alive time is over

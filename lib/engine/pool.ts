@@ -18,7 +18,7 @@ export interface EngineOptions {
   closeIdleMillis?: number;
   /** Users whose data are open at once; the one unused for longest is closed first. While all are in use, one more is answered 503. Default 200. */
   maxOpen?: number;
-  /** Requests of one user that may wait for one another; one more is answered 503. Default 16. */
+  /** Requests of one user that may be on the way at once; one more is answered 503. Default 8. */
   maxWaitingPerUser?: number;
   /** JavaScript heap of each thread, MiB. Default 512. */
   threadHeapMib?: number;
@@ -54,6 +54,8 @@ export class Engine {
   #mainRoom: MainRoom | undefined;
   /** In the order of last use. */
   #residents = new Map<string, Resident>();
+  /** Requests on the way, by user id. */
+  #admitted = new Map<string, number>();
   #sweep: NodeJS.Timeout;
   #closing = false;
 
@@ -64,7 +66,7 @@ export class Engine {
       syncIdleMillis: options.syncIdleMillis ?? 5 * 60_000,
       closeIdleMillis: options.closeIdleMillis ?? 60_000,
       maxOpen: options.maxOpen ?? 200,
-      maxWaitingPerUser: options.maxWaitingPerUser ?? 16,
+      maxWaitingPerUser: options.maxWaitingPerUser ?? 8,
       threadHeapMib: options.threadHeapMib ?? 512,
     };
     this.#threads = new Array<ThreadRoom | undefined>(this.#options.threads);
@@ -80,6 +82,26 @@ export class Engine {
       throw new SyncError('BUSY', 'too many requests of this user are waiting');
     }
     return this.#enqueue(resident, call);
+  }
+
+  /**
+   * Counts a request of a user, from before its body is read until its answer is sent. Nobody has more than a few bodies and
+   * answers in memory and on disk at once, and a sync whose next step is still arriving is not taken for abandoned.
+   * @returns what ends the count, once.
+   * @throws SyncError BUSY
+   */
+  admit(place: UserPlace): () => void {
+    const count = this.#admitted.get(place.userId) ?? 0;
+    if (count >= this.#options.maxWaitingPerUser) throw new SyncError('BUSY', 'too many requests of this user are on the way');
+    this.#admitted.set(place.userId, count + 1);
+    let admitted = true;
+    return () => {
+      if (!admitted) return;
+      admitted = false;
+      const left = this.#admitted.get(place.userId)! - 1;
+      if (left > 0) this.#admitted.set(place.userId, left);
+      else this.#admitted.delete(place.userId);
+    };
   }
 
   /** Checks and converts an uploaded file in its own lane; nobody's sync waits for it. */
@@ -163,12 +185,7 @@ export class Engine {
 
   #afterCall(resident: Resident): void {
     if (resident.waiting > 0 || this.#closing) return;
-    if (resident.syncing) {
-      resident.expiry = setTimeout(() => {
-        resident.syncing = false;
-        if (resident.waiting === 0 && !this.#closing) this.#enqueue(resident, { step: 'expire', user: resident.place }).catch(() => {});
-      }, this.#options.syncIdleMillis).unref();
-    }
+    if (resident.syncing) this.#expireLater(resident);
     if (resident.unsettled) {
       resident.settling = setTimeout(() => {
         // once: what cannot be settled now is tried again when the user's data are closed
@@ -176,6 +193,18 @@ export class Engine {
         if (resident.waiting === 0 && !this.#closing) this.#enqueue(resident, { step: 'settleMedia', user: resident.place }).catch(() => {});
       }, SETTLE_IDLE_MILLIS).unref();
     }
+  }
+
+  #expireLater(resident: Resident): void {
+    resident.expiry = setTimeout(() => {
+      if (resident.waiting > 0 || this.#closing) return;
+      if (this.#admitted.has(resident.place.userId)) {
+        this.#expireLater(resident);
+        return;
+      }
+      resident.syncing = false;
+      this.#enqueue(resident, { step: 'expire', user: resident.place }).catch(() => {});
+    }, this.#options.syncIdleMillis).unref();
   }
 
   #closeIdle(): void {

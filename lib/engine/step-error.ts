@@ -21,5 +21,7 @@ export function asSyncError(error: unknown): SyncError {
   if (code.startsWith('SQLITE_CONSTRAINT') || code === 'SQLITE_MISMATCH') {
     return new SyncError('STEP_FAILED', 'an object was refused', options);
   }
+  // a value of a type that no client writes; Anki's own server fails such a step too, and a one-way sync mends it
+  if (/^SQLITE_ERROR JSON cannot hold BLOB/.test(detail)) return new SyncError('STEP_FAILED', 'an object cannot be read', options);
   return new SyncError('INTERNAL', 'internal error', options);
 }

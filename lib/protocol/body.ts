@@ -338,6 +338,16 @@ export interface BodySource {
   discard(): void;
 }
 
+/** A phone that walked out of reach sends nothing more, and says nothing either. Clients themselves give up after 30 seconds. */
+export const STALLED_MILLIS = 60_000;
+
+function unlessStalled<T>(next: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new ClientGone(new Error('nothing more came for a minute'))), STALLED_MILLIS);
+    next.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
 /**
  * Not `for await`: leaving such a loop early would destroy the request's stream, and with it the connection that the
  * refusal has to go through.
@@ -354,14 +364,14 @@ export function openBody(body: PackedBody, maxPackedBytes: number): BodySource {
     if (ended || iterator === undefined) return null;
     pending ??= iterator.next();
     try {
-      const result = await pending;
+      const result = await unlessStalled(pending);
       if (!result.done) return result.value;
       ended = true;
       return null;
     } catch (error) {
       ended = true;
       // an adapter may know better: a body parser took the bytes
-      throw error instanceof SyncError ? error : new ClientGone(error);
+      throw error instanceof SyncError || error instanceof ClientGone ? error : new ClientGone(error);
     } finally {
       pending = undefined;
     }

@@ -88,12 +88,12 @@ export function checkAnkiTables(schema: HostileSchema, version: number): void {
   }
   for (const table of schema.tables.values()) {
     // never at rest: no connection of ours knows this collation
-    if (!(lowerAscii(table.name) in KNOWN_TABLES) && table.unicaseAt.length > 0) {
+    if (!Object.hasOwn(KNOWN_TABLES, lowerAscii(table.name)) && table.unicaseAt.length > 0) {
       throw new CorruptFile('a table that is not Anki\'s uses its collation');
     }
   }
   for (const [name, index] of schema.indexes) {
-    const known = INDEXES_FROM_15[name];
+    const known = Object.hasOwn(INDEXES_FROM_15, name) ? INDEXES_FROM_15[name] : undefined;
     if (known !== undefined) {
       const same = version >= known.since
         && lowerAscii(index.table) === known.table

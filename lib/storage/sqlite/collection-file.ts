@@ -104,7 +104,7 @@ export function replaceFile(from: string, to: string): void {
 }
 
 /** Makes the contents of one file durable. */
-function syncFile(path: string): void {
+export function syncFile(path: string): void {
   const descriptor = openSync(path, 'r+');
   try {
     fsyncSync(descriptor);
