@@ -69,6 +69,33 @@ test('a thread that dies is replaced: its syncs are gone, those of other threads
   assert.equal(count(MADE), 3);
 });
 
+test('a sync whose next step is still arriving is not taken for abandoned', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  open({ syncIdleMillis: 1000 });
+  await run('ada', 'start');
+  const leave = engine.admit({ userId: 'ada', folder: 'ada' });
+  mock.timers.tick(5000);
+  assert.equal(await run('ada', 'chunk'), '{"done":true}');
+  mock.timers.tick(5000);
+  leave();
+  mock.timers.tick(1000);
+  await until(() => count(ROLLBACKS) > 0);
+  await assert.rejects(run('ada', 'chunk'), failsWith('SYNC_NOT_ACTIVE'));
+});
+
+test('a user has few requests on the way at once; others have theirs, and a place that is left is free again', () => {
+  open({ maxWaitingPerUser: 2 });
+  const admit = (userId: string): (() => void) => engine.admit({ userId, folder: userId });
+  const [first, second] = [admit('ada'), admit('ada')];
+  assert.throws(() => admit('ada'), failsWith('BUSY'));
+  admit('bob');
+  first();
+  first();
+  admit('ada');
+  assert.throws(() => admit('ada'), failsWith('BUSY'));
+  second();
+});
+
 test('a sync whose client stays away is rolled back after the idle time', async () => {
   mock.timers.enable({ apis: ['setTimeout'] });
   open({ syncIdleMillis: 60_000 });
