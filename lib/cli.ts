@@ -11,6 +11,7 @@ const commands: Record<string, (args: string[], surroundings: Surroundings) => P
   // each command loads what it needs: `user` and `help` start no server
   serve: async (args, surroundings) => (await import('./cli/serve.ts')).serve(args, surroundings),
   user: async (args, surroundings) => (await import('./cli/user.ts')).user(args, surroundings),
+  import: async (args, surroundings) => (await import('./cli/import.ts')).importOldServer(args, surroundings),
   async version(_args, { output }) {
     output.write(`${packageVersion()}\n`);
     return 0;

@@ -1,5 +1,6 @@
 import * as crypto from 'node:crypto';
 import { SyncError } from '../errors.ts';
+import { isOldHash, matchesOldHash } from './old-hashes.ts';
 import { UsersError } from './users-error.ts';
 
 /** A password hash in the PHC string format: `$id$v=19$params$salt$hash`, base64 without padding. */
@@ -156,6 +157,11 @@ export class PasswordHasher {
    * @throws SyncError BUSY; AUTH_UNAVAILABLE when the hash cannot be computed here
    */
   async verify(password: string, stored: string | null): Promise<boolean> {
+    if (stored !== null && isOldHash(stored)) {
+      // the old hash alone would tell by its speed who has not signed in since the move
+      await this.#derive(password.normalize('NFC'), this.#fresh());
+      return matchesOldHash(password, stored);
+    }
     const phc = stored === null ? this.#fresh() : parseStored(stored);
     // the official server hashes what was typed, byte by byte; ours are always of the composed form
     const typed = phc.algorithm.startsWith('pbkdf2') ? password : password.normalize('NFC');
@@ -168,6 +174,7 @@ export class PasswordHasher {
 
   /** Whether a hash was made with other parameters than today's. */
   isOutdated(stored: string): boolean {
+    if (isOldHash(stored)) return true;
     const { algorithm, params } = parsePhc(stored);
     return algorithm !== this.#algorithm || Object.entries(this.#params).some(([name, value]) => params[name] !== value);
   }

@@ -62,6 +62,15 @@ export class SqliteUsers implements Authenticator {
   }
 
   /**
+   * Adds a user who comes from elsewhere, with a hash in a form that `PasswordHasher` verifies, or without a password.
+   *
+   * @throws UsersError NAME_INVALID, USER_EXISTS, FOLDER_AMBIGUOUS
+   */
+  async addWithHash(username: string, hash: string | null): Promise<User> {
+    return userOf(await this.#database.write('ensureUser', normaliseLoginName(username), hash, true));
+  }
+
+  /**
    * Changes or sets a password. Every device has to sign in again, unless `keepKeys`.
    *
    * @throws UsersError USER_UNKNOWN, PASSWORD_INVALID

@@ -11,6 +11,7 @@ export function helpText(): string {
   user remove NAME       removes a user; the cards stay on disk
   user disable NAME      refuses a user until "user enable NAME"
   user verify NAME       tells whether a password is right (exit code 0) or not (1)
+  import [FOLDER]        takes over the users of an old community server (ankisyncd), with cards, media and passwords
   version                prints the version
   help                   prints this
 
@@ -23,8 +24,15 @@ serve:
   --tls-cert FILE --tls-key FILE
                          serve https with this certificate (PEM, with its chain) and key
   --first-user NAME      if there is no user yet, adds one and prints a generated password, once
+  --ankisyncd-conf FILE  settings of an old community server (default: where that server looked); also for import
+
+import:
+  --auth-db FILE         the old server's auth.db (default: found in FOLDER or beside it)
+  --dry-run              looks at everything, tells what would come, and changes nothing
 
 The official server's variables work too: SYNC_BASE, SYNC_HOST, SYNC_PORT, SYNC_USER1=name:password (SYNC_USER2, …),
 SYNC_IP_HEADER, MAX_SYNC_PAYLOAD_MEGS. With any of them set, its defaults hold for the others: 0.0.0.0, 8080, ~/.syncserver.
+So do those of old community servers: ANKISYNCD_HOST, _PORT, _DATA_ROOT, _COLLECTIONS_PATH, _AUTH_DB_PATH, _LOG_LEVEL,
+_BASE_URL, _BASE_MEDIA_URL, and ankisyncd.conf.
 `;
 }

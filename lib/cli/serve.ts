@@ -1,9 +1,12 @@
 /** `anki-sync serve`: settings → server → socket, until a signal ends it. */
+import { existsSync } from 'node:fs';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import connect from 'connect';
 import { expressSync, type MountedRequest } from '../../adapters/express/index.ts';
 import { readSyncUsers } from '../auth/env-users.ts';
+import { looksLikeOldServer } from '../import/old-server.ts';
+import { usersDatabasePath } from '../auth/users-schema.ts';
 import { createSyncServer, type SyncServer } from '../index.ts';
 import { isWorthALine, logLine } from './access-log.ts';
 import { urlToEnter } from './addresses.ts';
@@ -11,9 +14,11 @@ import { clientAddress, type ClientAddressSource } from './client-address.ts';
 import { welcomeFirstUser } from './first-user.ts';
 import { parseFlags } from './flags.ts';
 import { closeListener, createListener, listen } from './listener.ts';
+import { oldPaths } from './old-paths.ts';
+import type { OldSettings } from './old-settings.ts';
 import { serveFlags, serveSettings } from './settings.ts';
 import { stopSignal } from './signals.ts';
-import { packageVersion, type Surroundings } from './surroundings.ts';
+import { ownName, packageVersion, shellWord, type Surroundings } from './surroundings.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Container runtimes kill after 10 s: until then, everything has to be closed and on disk. */
@@ -25,21 +30,24 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   const settings = serveSettings(flags, env, homeFolder);
   const say = (line: string): void => void output.write(`${line}\n`);
 
-  const { base, tls, firstUser } = settings;
+  const { base, tls, firstUser, old } = settings;
+  refuseOldData(base);
   say(`anki-sync ${packageVersion()}, data in ${base}`);
   const { users: environmentUsers, warnings } = readSyncUsers(env);
-  for (const warning of warnings) say(warning);
+  if (old.found.length > 0) say(`settings of an old community server: ${old.found.join(', ')}`);
+  for (const warning of [...old.warnings, ...warnings]) say(warning);
+  const leastLevel = LEVELS.indexOf(old.leastLevel ?? 'info');
   const sync = createSyncServer({
     base,
     ...settings.limits,
     environmentUsers,
     log: (entry) => {
-      if (isWorthALine(entry)) say(logLine(entry, new Date()));
+      if (LEVELS.indexOf(entry.level) >= leastLevel && isWorthALine(entry)) say(logLine(entry, new Date()));
     },
   });
   try {
     await sync.ready;
-    const listener = await createListener(application(sync, settings.clientAddressSource), tls);
+    const listener = await createListener(application(sync, settings.clientAddressSource, old), tls);
     await listen(listener, { host: settings.host, port: settings.port });
     try {
       const stop = stopSignal();
@@ -57,9 +65,30 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   return 0;
 }
 
-function application(sync: SyncServer, source: ClientAddressSource): RequestListener {
+const LEVELS = ['info', 'warn', 'error'];
+
+/**
+ * The users of an old community server lie where ours would, but their media and passwords do not. Looked at before the
+ * first start alone.
+ */
+function refuseOldData(base: string): void {
+  if (existsSync(usersDatabasePath(base)) || !looksLikeOldServer(base)) return;
+  const into = shellWord(`${base.replace(/[/\\]+$/, '')}-anki-sync`);
+  throw new UsageError(`${base} holds the data of an old community server. Take them over into a folder of their own:
+    ${ownName()} import ${shellWord(base)} --base ${into}
+and then start with --base ${into}`);
+}
+
+function application(sync: SyncServer, source: ClientAddressSource, old: OldSettings): RequestListener {
   const app = connect();
   app.use(behindProxy(source));
+  const rewrite = oldPaths(old);
+  if (rewrite !== undefined) {
+    app.use((req: IncomingMessage, _res, next) => {
+      req.url = rewrite(req.url ?? '/');
+      next();
+    });
+  }
   // without connect's `next`: whatever we do not know is answered as the core answers it
   const handler = expressSync(sync);
   app.use((req: MountedRequest, res) => handler(req, res));

@@ -7,6 +7,7 @@ import { DEFAULT_BODY_LIMITS } from '../protocol/body.ts';
 import { clientAddressSources, type ClientAddressSource } from './client-address.ts';
 import type { FlagKinds } from './flags.ts';
 import { hint } from '../spelling.ts';
+import { oldSettings, type OldSettings } from './old-settings.ts';
 import { UsageError } from './usage-error.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -15,6 +16,7 @@ export const baseFlag = { base: 'value' } as const satisfies FlagKinds;
 
 export const serveFlags = {
   ...baseFlag,
+  'ankisyncd-conf': 'value',
   host: 'value',
   port: 'value',
   'tls-cert': 'value',
@@ -35,6 +37,8 @@ export interface ServeSettings {
   firstUser: string | undefined;
   /** The official server's variables that were found. */
   officialVariables: string[];
+  /** What an old community server was told. */
+  old: OldSettings;
 }
 
 const MIB = 1024 * 1024;
@@ -44,24 +48,31 @@ const OFFICIAL = /^(SYNC_(BASE|HOST|PORT|IP_HEADER|USER[1-9]\d*(_FILE)?)|MAX_SYN
 export function serveSettings(flags: ReadonlyMap<string, string>, env: Environment, homeFolder: string): ServeSettings {
   const officialVariables = officialVariablesIn(env);
   const official = officialVariables.length > 0;
+  const old = oldSettings(flags.get('ankisyncd-conf'), env, homeFolder);
   const certFile = flags.get('tls-cert');
   const keyFile = flags.get('tls-key');
   if ((certFile === undefined) !== (keyFile === undefined)) throw new UsageError('--tls-cert and --tls-key belong together: give both');
   return {
-    base: baseFolder(flags, env, homeFolder),
-    host: flags.get('host') ?? valueOf(env, 'SYNC_HOST') ?? (official ? '0.0.0.0' : '127.0.0.1'),
-    port: port(flags.get('port'), '--port') ?? port(valueOf(env, 'SYNC_PORT'), 'SYNC_PORT') ?? (official ? 8080 : 27701),
+    base: baseFolder(flags, env, homeFolder, old),
+    host: flags.get('host') ?? valueOf(env, 'SYNC_HOST') ?? old.host ?? (official ? '0.0.0.0' : '127.0.0.1'),
+    port:
+      port(flags.get('port'), '--port') ?? port(valueOf(env, 'SYNC_PORT'), 'SYNC_PORT')
+      ?? port(old.port, 'the port of the old server') ?? (official ? 8080 : 27701),
     clientAddressSource: addressSource(valueOf(env, 'SYNC_IP_HEADER')),
     limits: limits(valueOf(env, 'MAX_SYNC_PAYLOAD_MEGS')),
     tls: certFile !== undefined && keyFile !== undefined ? { certFile: resolve(certFile), keyFile: resolve(keyFile) } : undefined,
     firstUser: flags.get('first-user'),
     officialVariables,
+    old,
   };
 }
 
-/** Absolute path of the data folder: `--base`, SYNC_BASE, `~/.syncserver` beside other official variables, or `./data`. */
-export function baseFolder(flags: ReadonlyMap<string, string>, env: Environment, homeFolder: string): string {
-  const given = flags.get('base') ?? valueOf(env, 'SYNC_BASE');
+/**
+ * Absolute path of the data folder: `--base`, SYNC_BASE, what an old community server was told (for `serve`), `~/.syncserver`
+ * beside other official variables, or `./data`.
+ */
+export function baseFolder(flags: ReadonlyMap<string, string>, env: Environment, homeFolder: string, old?: OldSettings): string {
+  const given = flags.get('base') ?? valueOf(env, 'SYNC_BASE') ?? old?.dataFolder;
   if (given !== undefined) return resolve(given);
   return officialVariablesIn(env).length > 0 ? join(homeFolder, '.syncserver') : resolve('data');
 }

@@ -101,6 +101,11 @@ class Device:
         self.col.close()
         return None
 
+    def close_schema_11(self):
+        """As clients and servers before 2.1.50 left the file."""
+        self.col.close(downgrade=True)
+        return None
+
     # -- media folder
 
     def media_files(self):

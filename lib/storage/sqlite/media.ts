@@ -217,7 +217,7 @@ function entryOf(row: Row): MediaEntry {
   return { name: row.fname, sha1: row.csum.toString('hex'), bytes: row.size, usn: row.usn };
 }
 
-function openIndex(path: string): Database.Database {
+export function openIndex(path: string): Database.Database {
   let db: Database.Database | undefined;
   try {
     db = new Database(path, { timeout: 500 });

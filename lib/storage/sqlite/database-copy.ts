@@ -1,0 +1,39 @@
+import { constants, copyFileSync, statSync } from 'node:fs';
+import Database from 'better-sqlite3';
+
+/** Somebody else writes to the files that are being copied. */
+export class DatabaseInUseError extends Error {
+  constructor(path: string) {
+    super(`${path} changed while it was read: another program has it open`);
+    this.name = 'DatabaseInUseError';
+  }
+}
+
+/**
+ * Copies a SQLite database with the log that a crash left beside it, and writes the log back into the copy, which is then
+ * one file by itself, closed. The original is only read, as plain files: this process must not have it open, since closing
+ * a descriptor of a file drops all of the process's locks on it, and nobody else may write to it.
+ *
+ * @throws DatabaseInUseError, and what SQLite throws for a file that is no database
+ */
+export function copyDatabase(from: string, to: string): void {
+  const before = stampsOf(from);
+  for (const { suffix } of before) copyFileSync(from + suffix, to + suffix, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  if (JSON.stringify(stampsOf(from)) !== JSON.stringify(before)) throw new DatabaseInUseError(from);
+  const db = new Database(to, { fileMustExist: true, timeout: 0 });
+  try {
+    // no file for shared memory
+    db.pragma('locking_mode = EXCLUSIVE');
+    db.pragma('wal_checkpoint(TRUNCATE)');
+    db.pragma('journal_mode = DELETE');
+  } finally {
+    db.close();
+  }
+}
+
+function stampsOf(path: string): { suffix: string; bytes: number; mtimeMillis: number }[] {
+  return ['', '-wal', '-journal'].flatMap((suffix) => {
+    const stat = statSync(path + suffix, { throwIfNoEntry: suffix === '' });
+    return stat === undefined ? [] : [{ suffix, bytes: stat.size, mtimeMillis: stat.mtimeMs }];
+  });
+}
