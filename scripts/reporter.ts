@@ -15,28 +15,36 @@ const SUITE_LIMIT_MS = 10 * 60_000;
 interface Suite extends Tally {
   output: string;
   notes: string[];
+  millis: number;
 }
 
+/** Runs the files in this order, `concurrency` at a time. */
 export async function runFiles(files: string[], concurrency: number): Promise<Tally> {
-  const suites = new Map<string, Suite>();
-  const printed = new Set<string>();
-  let succeeded = true;
-  const suiteOf = (file: string | undefined): Suite => {
-    const name = file === undefined ? '?' : relative(process.cwd(), file);
-    const found = suites.get(name) ?? { passed: 0, failed: 0, skipped: 0, output: '', notes: [] };
-    suites.set(name, found);
-    return found;
+  const total: Tally = { passed: 0, failed: 0, skipped: 0 };
+  const waiting = [...files];
+  const worker = async (): Promise<void> => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const suite = await runFile(file);
+      printSuite(relative(process.cwd(), resolve(file)), suite);
+      total.passed += suite.passed;
+      total.failed += suite.failed;
+      total.skipped += suite.skipped;
+    }
   };
+  await Promise.all(Array.from({ length: concurrency }, worker));
+  return total;
+}
 
-  const events = run({ files: files.map((file) => resolve(file)), concurrency, timeout: SUITE_LIMIT_MS, isolation: 'process' });
-  for await (const { type, data } of events) {
+/** One at a time, because the runner tells of a test where it is written, and some are written in modules that several files share. */
+async function runFile(file: string): Promise<Suite> {
+  const suite: Suite = { passed: 0, failed: 0, skipped: 0, output: '', notes: [], millis: 0 };
+  let succeeded = true;
+  for await (const { type, data } of run({ files: [resolve(file)], timeout: SUITE_LIMIT_MS, isolation: 'process' })) {
     if (type === 'test:stdout' || type === 'test:stderr') {
-      const suite = suiteOf(data.file);
       suite.output = (suite.output + data.message).slice(-20_000);
     } else if (type === 'test:pass' || type === 'test:fail') {
       if (type === 'test:fail' && isOnlyBecauseOfSubtests(data.details.error)) continue;
       if (type === 'test:pass' && data.details.type === 'suite') continue;
-      const suite = suiteOf(data.file);
       if (data.skip !== undefined && data.skip !== false) {
         suite.skipped += 1;
         suite.notes.push(`skipped: ${data.name}${typeof data.skip === 'string' ? ` (${data.skip})` : ''}`);
@@ -46,31 +54,19 @@ export async function runFiles(files: string[], concurrency: number): Promise<Ta
         suite.failed += 1;
         suite.notes.push(`✖ ${data.name} (line ${data.line ?? '?'})\n${describe(data.details.error)}`);
       }
-    } else if (type === 'test:summary' && data.file === undefined) {
+    } else if (type === 'test:summary') {
+      suite.millis = data.duration_ms;
       succeeded = data.success;
-    } else if (type === 'test:summary' && data.file !== undefined) {
-      const name = relative(process.cwd(), data.file);
-      printed.add(name);
-      printSuite(name, suiteOf(data.file), data.duration_ms);
     }
   }
-
-  const total: Tally = { passed: 0, failed: 0, skipped: 0 };
-  for (const [name, suite] of suites) {
-    // a file that ended before its tests could report has no summary of its own
-    if (!printed.has(name)) printSuite(name, suite);
-    total.passed += suite.passed;
-    total.failed += suite.failed;
-    total.skipped += suite.skipped;
-  }
   // the runner's own verdict counts too, for what no event told
-  if (!succeeded && total.failed === 0) total.failed = 1;
-  return total;
+  if (!succeeded && suite.failed === 0) suite.failed = 1;
+  return suite;
 }
 
-function printSuite(name: string, suite: Suite, millis?: number): void {
+function printSuite(name: string, suite: Suite): void {
   const counts = `${suite.passed} passed${suite.failed > 0 ? `, ${suite.failed} failed` : ''}${suite.skipped > 0 ? `, ${suite.skipped} skipped` : ''}`;
-  console.log(`${suite.failed > 0 ? '✖' : '✔'} ${name}: ${counts}${millis === undefined ? '' : ` (${(millis / 1000).toFixed(1)} s)`}`);
+  console.log(`${suite.failed > 0 ? '✖' : '✔'} ${name}: ${counts} (${(suite.millis / 1000).toFixed(1)} s)`);
   for (const note of suite.notes) console.log(note.replaceAll(/^/gm, '    '));
   if (suite.failed > 0 && suite.output.trim() !== '') console.log(`    it printed:\n${suite.output.trimEnd().replaceAll(/^/gm, '    | ')}`);
 }

@@ -87,7 +87,7 @@ test('one line per request, and no secret in any', async (t) => {
   await client.get('last');
   await server.line(/GET \/last 404/);
   const requests = server.lines.filter((line) => /^\d{4}-/.test(line));
-  const expected = [/ hostKey 200 /, / hostKey 403 /, / meta 200 /, / meta 403 /, / meta 400 /, / GET \/msync\/begin \d+ /, / GET \/last 404 /];
+  const expected = [/ hostKey 200 /, / hostKey 403 /, / meta 200 /, / meta 403 /, / meta 400 /, / begin 403 /, / GET \/last 404 /];
   assert.equal(requests.length, expected.length);
   for (const [i, pattern] of expected.entries()) assert.match(requests[i] ?? '', pattern);
   for (const line of server.lines) {
