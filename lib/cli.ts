@@ -12,6 +12,7 @@ const commands: Record<string, (args: string[], surroundings: Surroundings) => P
   serve: async (args, surroundings) => (await import('./cli/serve.ts')).serve(args, surroundings),
   user: async (args, surroundings) => (await import('./cli/user.ts')).user(args, surroundings),
   import: async (args, surroundings) => (await import('./cli/import.ts')).importOldServer(args, surroundings),
+  check: async (args, surroundings) => (await import('./cli/check.ts')).check(args, surroundings),
   async version(_args, { output }) {
     output.write(`${packageVersion()}\n`);
     return 0;

@@ -12,6 +12,7 @@ export function helpText(): string {
   user disable NAME      refuses a user until "user enable NAME"
   user verify NAME       tells whether a password is right (exit code 0) or not (1)
   import [FOLDER]        takes over the users of an old community server (ankisyncd), with cards, media and passwords
+  check [NAME]           tells what is wrong in the data folder, of all users or some (exit code 1 if anything is)
   version                prints the version
   help                   prints this
 
@@ -29,6 +30,9 @@ serve:
 import:
   --auth-db FILE         the old server's auth.db (default: found in FOLDER or beside it)
   --dry-run              looks at everything, tells what would come, and changes nothing
+
+check:
+  --deep                 reads every media file and every snapshot too
 
 The official server's variables work too: SYNC_BASE, SYNC_HOST, SYNC_PORT, SYNC_USER1=name:password (SYNC_USER2, …),
 SYNC_IP_HEADER, MAX_SYNC_PAYLOAD_MEGS. With any of them set, its defaults hold for the others: 0.0.0.0, 8080, ~/.syncserver.

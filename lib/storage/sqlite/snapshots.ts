@@ -1,4 +1,4 @@
-import { constants, copyFileSync, linkSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { constants, copyFileSync, existsSync, linkSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder, syncFolder } from '../files/durable.ts';
 import { replaceFile } from './collection-file.ts';
@@ -17,6 +17,21 @@ const NAME = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z\.anki2$/;
 /** Folder of what full uploads replaced, in the user's folder. */
 export function snapshotsFolder(userFolder: string): string {
   return join(userFolder, '.snapshots');
+}
+
+export interface Snapshot {
+  /** File name in the folder of snapshots: the time, then `.anki2`. */
+  name: string;
+  takenMillis: number;
+  bytes: number;
+}
+
+/** Newest first. */
+export function listSnapshots(userFolder: string): Snapshot[] {
+  const folder = snapshotsFolder(userFolder);
+  if (!existsSync(folder)) return [];
+  const names = readdirSync(folder).filter((name) => NAME.test(name)).sort().reverse();
+  return names.map((name) => ({ name, takenMillis: millisOf(name), bytes: statSync(join(folder, name)).size }));
 }
 
 /** Keeps the closed collection at `path` under the time of `nowMillis`, or one after the newest's, durably, without moving it. */

@@ -1,0 +1,112 @@
+import { createHash, hash } from 'node:crypto';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { copyDatabase } from '../storage/sqlite/database-copy.ts';
+import { someOf, type Tell } from './finding.ts';
+
+interface Row {
+  fname: string;
+  size: number;
+  sha1: string;
+}
+
+/** The version of `media.db` that we and the official server write. */
+const INDEX_VERSION = 4;
+
+/** Index against folder; with `deep`, also the bytes of each file. Changes nothing. */
+export function checkMedia(userFolder: string, scratch: string, deep: boolean, tell: Tell): void {
+  const indexPath = join(userFolder, 'media.db');
+  const folder = new Set(namesIn(join(userFolder, 'media')));
+  if (!existsSync(indexPath)) {
+    if (folder.size > 0) tell('problem', `${folder.size} media files are there, but their index media.db is missing: no device gets them`);
+    return;
+  }
+  const copy = join(scratch, 'media.db');
+  try {
+    copyDatabase(indexPath, copy);
+    const db = new Database(copy, { readonly: true });
+    try {
+      const damage = db.pragma('integrity_check(1)', { simple: true });
+      if (damage !== 'ok') throw new Database.SqliteError(String(damage), 'SQLITE_CORRUPT');
+      const version = db.pragma('user_version', { simple: true }) as number;
+      if (version > INDEX_VERSION) tell('problem', 'the media index is of a newer server than this one');
+      else if (version < INDEX_VERSION) tell('note', 'the media index is of an older server, and not checked; it is converted when its user syncs');
+      else compare(db, userFolder, folder, deep, tell);
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    if (!(error instanceof Database.SqliteError)) throw error;
+    tell('problem', `the media index media.db is damaged (${error.code}): restore it from a backup`);
+  } finally {
+    for (const suffix of ['', '-wal', '-journal', '-shm']) rmSync(copy + suffix, { force: true });
+  }
+}
+
+function compare(db: Database.Database, userFolder: string, folder: ReadonlySet<string>, deep: boolean, tell: Tell): void {
+  const own = join(userFolder, '.anki-sync-media');
+  const mapped = new Set(namesIn(join(own, 'mapped')));
+  const staged = stagedIn(join(own, 'staged'));
+  const known = new Set<string>();
+  const missing: string[] = [];
+  const wrong: string[] = [];
+  let waiting = 0;
+  for (const { fname, size, sha1 } of db.prepare('SELECT fname, size, lower(hex(csum)) AS sha1 FROM media WHERE size > 0').iterate() as Iterable<Row>) {
+    const mappedName = hash('sha1', fname);
+    known.add(fname).add(mappedName);
+    const path = mapped.has(mappedName) ? join(own, 'mapped', mappedName) : join(userFolder, 'media', fname);
+    if (staged.has(`${sha1}/${fname}`)) waiting += 1;
+    else if (!mapped.has(mappedName) && !folder.has(fname)) missing.push(fname);
+    else if (statSync(path).size !== size || (deep && sha1Of(path) !== sha1)) wrong.push(fname);
+  }
+  const extra = [...folder].filter((name) => !known.has(name));
+  const { count, bytes, last, meta } = totals(db);
+  if (missing.length > 0) tell('problem', `${missing.length} media files are missing: ${someOf(missing)}; a device that has them sends them again when its media are checked`);
+  if (wrong.length > 0) tell('problem', `${wrong.length} media files are not what was uploaded: ${someOf(wrong)}; restore them from a backup`);
+  if (meta.count !== count || meta.bytes !== bytes) {
+    tell('problem', `the media index counts ${meta.count} files with ${meta.bytes} bytes, but lists ${count} with ${bytes}: media syncs end with an error`);
+  }
+  if (last > meta.last) tell('problem', `the media index lists changes up to ${last}, but says that ${meta.last} is the last: devices may miss some`);
+  if (waiting > 0) tell('note', `${waiting} media files are uploaded and not yet in media/: the server brings them there at the user's next sync`);
+  if (extra.length > 0) tell('note', `${extra.length} files in media/ are not in the index, so no device gets them: ${someOf(extra)}`);
+}
+
+function totals(db: Database.Database): { count: number; bytes: number; last: number; meta: { count: number; bytes: number; last: number } } {
+  const listed = db.prepare('SELECT count(*) AS count, coalesce(sum(size), 0) AS bytes FROM media WHERE size > 0').get() as { count: number; bytes: number };
+  const last = db.prepare('SELECT coalesce(max(usn), 0) FROM media').pluck().get() as number;
+  const meta = db.prepare('SELECT total_nonempty_files AS count, total_bytes AS bytes, last_usn AS last FROM meta').get();
+  return { ...listed, last, meta: meta as { count: number; bytes: number; last: number } };
+}
+
+/** Uploads that are in the index and wait to be brought to their place, as `<sha1>/<name>`. */
+function stagedIn(folder: string): Set<string> {
+  const found = new Set<string>();
+  for (const list of namesIn(folder).filter((name) => name.endsWith('.json'))) {
+    try {
+      for (const { name, sha1, pack } of JSON.parse(readFileSync(join(folder, list), 'utf8')) as { name: string; sha1: string; pack: string }[]) {
+        if (existsSync(join(folder, pack))) found.add(`${sha1}/${name}`);
+      }
+    } catch (error) {
+      // a list that was not finished was never relied on
+      if (!(error instanceof SyntaxError)) throw error;
+    }
+  }
+  return found;
+}
+
+export function sha1Of(path: string): string {
+  const digest = createHash('sha1');
+  const chunk = Buffer.allocUnsafe(1024 * 1024);
+  const file = openSync(path, 'r');
+  try {
+    for (let read = readSync(file, chunk); read > 0; read = readSync(file, chunk)) digest.update(chunk.subarray(0, read));
+  } finally {
+    closeSync(file);
+  }
+  return digest.digest('hex');
+}
+
+function namesIn(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
