@@ -55,6 +55,8 @@ export class AnkiDevices {
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
   #errors = '';
+  /** Why there will be no further answers. */
+  #ended: string | undefined;
 
   private constructor(child: ChildProcessWithoutNullStreams) {
     this.#child = child;
@@ -62,20 +64,24 @@ export class AnkiDevices {
     child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#errors = (this.#errors + text).slice(-8000)));
     child.stdin.on('error', () => {});
     child.on('close', (code) => {
+      this.#ended = `the client process ended with ${code}`;
       for (const { command, reject } of this.#waiting.values()) {
-        reject(new Error(`the client process ended with ${code} during ${command}\n${this.#errors}`));
+        reject(new Error(`${this.#ended} during ${command}\n${this.#errors}`));
       }
       this.#waiting.clear();
     });
   }
 
-  static async start(): Promise<AnkiDevices> {
-    return new AnkiDevices(spawn(await ankiPython(), [PROGRAM], { env: ankiEnvironment({ PYTHONDONTWRITEBYTECODE: '1' }) }));
+  /** Of the newest Anki, or of another release by a program that takes the same commands. */
+  static async start(other?: { version: string; program: string[]; env: Record<string, string> }): Promise<AnkiDevices> {
+    const env = ankiEnvironment({ PYTHONDONTWRITEBYTECODE: '1', ...other?.env });
+    return new AnkiDevices(spawn(await ankiPython(other?.version), other?.program ?? [PROGRAM], { env }));
   }
 
   /** One command of device.py or edits.py. Rejects with ClientError. */
   do(device: string, command: string, args: object = {}): Promise<unknown> {
     const id = ++this.#lastId;
+    if (this.#ended !== undefined) return Promise.reject(new Error(`${this.#ended} before ${command}\n${this.#errors}`));
     return new Promise((resolve, reject) => {
       const from = {};
       Error.captureStackTrace(from);
