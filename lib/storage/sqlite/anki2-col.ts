@@ -6,10 +6,15 @@
 import type { Database } from 'better-sqlite3';
 import { parseLossless, rawNumber } from '../../schema/json.ts';
 import type { Json } from '../../schema/json.ts';
+import { hasMoreValues } from '../../schema/json-values.ts';
 import { checkJson } from '../../schema/wire-values.ts';
 import { CorruptFile } from './anki2-corrupt.ts';
+import { MAX_COLUMN_BYTES } from './json-columns.ts';
 
-const MAX_COLUMN_BYTES = 256 * 1024 * 1024;
+/** Parsing millions of values takes gigabytes. 5,000 decks with all their keys have some 200,000. */
+const MAX_COLUMN_VALUES = 2_000_000;
+
+const ALL_COLUMNS: readonly ColColumn[] = ['conf', 'models', 'decks', 'dconf', 'tags'];
 
 type Check = (value: Json) => boolean;
 /** `[required, check]` by key. Unknown keys are free. */
@@ -17,10 +22,13 @@ type Shape = Record<string, readonly [required: boolean, check: Check]>;
 
 /** Throws CorruptFile unless the columns, of the file's only row, hold what Anki can upgrade. */
 export function checkCol(db: Database, columns: readonly ColColumn[]): void {
-  for (const column of columns) {
+  for (const column of ALL_COLUMNS) {
     const [type, bytes] = db.prepare(`SELECT typeof(${column}), octet_length(${column}) FROM col`).raw().get() as [string, number];
     if (type !== 'text' || bytes > MAX_COLUMN_BYTES) throw new CorruptFile(`col.${column} is no text, or too long`);
+  }
+  for (const column of columns) {
     const text = db.prepare(`SELECT CAST(${column} AS BLOB) FROM col`).pluck().get() as Buffer;
+    if (hasMoreValues(text, MAX_COLUMN_VALUES)) throw new CorruptFile(`col.${column} has too many values`);
     let value: Json;
     try {
       value = parseLossless(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text));

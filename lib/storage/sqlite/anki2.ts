@@ -32,7 +32,7 @@ export type UploadVerdict =
   | { verdict: 'too-new'; schemaVersion: number };
 
 /** What these tables hold is read into memory for the conversion. A real collection has some megabytes. */
-const MAX_CONVERTED_BYTES = 256 * 1024 * 1024;
+const MAX_CONVERTED_BYTES = 48 * 1024 * 1024;
 
 /**
  * `path` is a complete file that nobody else uses, on the file system of its final place; it is changed in any case, and

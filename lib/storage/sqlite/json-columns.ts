@@ -1,7 +1,14 @@
 import type { Database } from 'better-sqlite3';
+import { SyncError } from '../../errors.ts';
 import type { NamedObject, NotetypeShape, ObjectKind } from '../storage.ts';
 
 const COLUMN: Record<ObjectKind, string> = { notetypes: 'models', decks: 'decks', deckConfigs: 'dconf' };
+
+/**
+ * Of each column of `col` with JSON in it, at rest. A sync holds them in memory a few times over, and a thread whose heap they
+ * do not fit into takes the process with it. 500 notetypes have some 5 MiB.
+ */
+export const MAX_COLUMN_BYTES = 48 * 1024 ** 2;
 
 /**
  * Notetypes, decks, presets and tags of schema 11 rest as JSON maps in the one row of `col`. This holds those that a sync
@@ -42,6 +49,7 @@ export class JsonColumns {
     const all = this.objects(kind);
     for (const object of objects) all.set(String(object.id), object);
     this.#changed.add(kind);
+    checkBytes([...all.values()].map(({ json }) => json));
   }
 
   removeDecks(ids: Iterable<number | bigint>): void {
@@ -73,6 +81,7 @@ export class JsonColumns {
     const tags = this.tags();
     for (const name of names) tags.set(name, usn);
     this.#changed.add('tags');
+    checkBytes(tags.keys());
   }
 
   write(): void {
@@ -86,6 +95,12 @@ export class JsonColumns {
     }
     this.#changed.clear();
   }
+}
+
+function checkBytes(texts: Iterable<string>): void {
+  let bytes = 0;
+  for (const text of texts) bytes += Buffer.byteLength(text);
+  if (bytes > MAX_COLUMN_BYTES) throw new SyncError('STEP_FAILED', 'the notetypes, decks, presets or tags are too large');
 }
 
 function idOfText(text: string): number | bigint {
