@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { finished, Readable } from 'node:stream';
 import { authenticatorFrom } from './auth/authenticator-from.ts';
 import type { Authenticator, User } from './auth/authenticator.ts';
@@ -25,6 +26,10 @@ import { SchemaError } from './schema/schema-error.ts';
 import { lockDataFolder, type DataFolderLock } from './storage/files/data-folder-lock.ts';
 import { clearStaging, stagingFolder } from './storage/files/staging.ts';
 
+/** As the engine's own default. */
+const SYNC_IDLE_MILLIS = 5 * 60_000;
+const COPY_AGAIN_MILLIS = 250;
+
 /** The words of the official server; clients show them as they are. */
 const CORRUPT = 'Your upload was corrupt. Please use Check Database, or restore from backup.';
 const TOO_LARGE = 'collection exceeds size limit';
@@ -36,6 +41,14 @@ export interface SyncServer {
   handle(request: HttpRequest): Promise<HttpResponse>;
   /** Resolves when the data folder is locked and open; rejects when it cannot be. */
   readonly ready: Promise<void>;
+  /**
+   * For backups while users sync: writes the user's collection (`collection.anki2`) and media index (`media.db`), as of one moment
+   * between two syncs, into the local folder `to`, and changes nothing. A user who never synced has neither. A running sync is
+   * waited for.
+   *
+   * Answers whether there is such a user. Rejects with a SyncError: BUSY when syncs go on for minutes.
+   */
+  copyUser(userId: string, to: string): Promise<boolean>;
   /** Lets running requests end, rolls back unfinished syncs, closes and unlocks everything. */
   close(): Promise<void>;
 }
@@ -78,6 +91,12 @@ class Hall implements SyncServer {
     const answering = this.#handle(http);
     this.#active.add(answering);
     return answering.finally(() => this.#active.delete(answering));
+  }
+
+  copyUser(userId: string, to: string): Promise<boolean> {
+    const copying = this.#copyUser(userId, to);
+    this.#active.add(copying);
+    return copying.finally(() => this.#active.delete(copying));
   }
 
   close(): Promise<void> {
@@ -125,6 +144,24 @@ class Hall implements SyncServer {
     if (rooms.authenticator !== rooms.auth.authenticator) await rooms.authenticator.close?.();
     await rooms.auth.close();
     await rooms.lock.release();
+  }
+
+  async #copyUser(userId: string, to: string): Promise<boolean> {
+    await this.ready;
+    const { auth, engine } = this.#rooms!;
+    const user = await auth.directory.userById(userId);
+    if (user === null) return false;
+    const patienceMillis = this.#options.syncIdleMillis ?? SYNC_IDLE_MILLIS;
+    const giveUpMillis = Date.now() + 2 * patienceMillis;
+    for (;;) {
+      try {
+        await engine.run({ step: 'copy', user: placeOf(user), to, patienceMillis });
+        return true;
+      } catch (error) {
+        if (!(error instanceof SyncError) || error.code !== 'BUSY' || Date.now() > giveUpMillis || this.#closing !== undefined) throw error;
+        await sleep(COPY_AGAIN_MILLIS);
+      }
+    }
   }
 
   async #handle(http: HttpRequest): Promise<HttpResponse> {

@@ -4,6 +4,8 @@ import type { UserPlace } from '../storage/storage.ts';
 export type Call =
   | { step: JsonStep; user: UserPlace; sessionKey: string; body: Uint8Array; hostKey?: string }
   | { step: 'abort' | 'expire' | 'settleMedia' | 'release' | 'download' | 'stagingFolder' | 'mediaStagingFolder'; user: UserPlace }
+  /** Into the folder `to`, between two syncs: a running one is BUSY, unless its client has been silent for so long. */
+  | { step: 'copy'; user: UserPlace; to: string; patienceMillis: number }
   /** Body checked and converted in the lane of its own; the file is consumed. */
   | { step: 'upload'; user: UserPlace; path: string }
   | { step: 'uploadChanges'; user: UserPlace; path: string };

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { SyncError } from '../errors.ts';
 import { applyChanges } from '../collection/changes.ts';
 import { applyChunk, chunk } from '../collection/chunks.ts';
@@ -46,6 +47,8 @@ export interface Stores {
 export class Sessions {
   #stores: Stores;
   #running = new Map<string, RunningSync>();
+  /** When the last step of a running sync came, by user id. */
+  #steppedMillis = new Map<string, number>();
   /** Users whose media may be unsettled, by id. */
   #unsettled = new Map<string, UserPlace>();
   /** Users whose media were looked after since this room opened: a crash may have left some unsettled. */
@@ -93,6 +96,9 @@ export class Sessions {
         return text(await collections.stagingFolder(user));
       case 'mediaStagingFolder':
         return text(await mediaFiles.stagingFolder(user));
+      case 'copy':
+        await this.#copy(user, call.to, call.patienceMillis);
+        return text('null');
       case 'upload':
         await this.#abort(user.userId);
         await collections.importFile(user, call.path);
@@ -148,6 +154,7 @@ export class Sessions {
         return this.#inSync(user, sessionKey, async (sync) => {
           const modifiedMillis = await finish(sync, Date.now());
           this.#running.delete(user.userId);
+          this.#steppedMillis.delete(user.userId);
           return json(modifiedMillis);
         });
       case 'begin':
@@ -173,6 +180,7 @@ export class Sessions {
     try {
       const { sync, graves } = await start(store, sessionKey, request, Date.now());
       this.#running.set(user.userId, sync);
+      this.#steppedMillis.set(user.userId, Date.now());
       const list = (ids: (number | bigint)[]): string => `[${ids.join(',')}]`;
       return text(`{"cards":${list(graves.cards)},"decks":${list(graves.decks)},"notes":${list(graves.notes)}}`);
     } catch (error) {
@@ -189,12 +197,29 @@ export class Sessions {
     const sync = this.#running.get(user.userId);
     if (sync === undefined) throw new SyncError('SYNC_NOT_ACTIVE', 'no sync is running');
     if (sync.sessionKey !== sessionKey) throw new SyncError('SYNC_TAKEN_OVER', 'another device has started a sync');
+    this.#steppedMillis.set(user.userId, Date.now());
     try {
       return await step(sync);
     } catch (error) {
       await this.#abort(user.userId);
       throw error instanceof SchemaError ? new SyncError('STEP_FAILED', error.message) : error;
     }
+  }
+
+  /** For a backup: collection and media index as of one moment between two syncs. */
+  async #copy(user: UserPlace, folder: string, patienceMillis: number): Promise<void> {
+    const { collections, media } = this.#stores;
+    if (collections.copyTo === undefined || media.copyTo === undefined) throw new SyncError('INTERNAL', 'these stores cannot be copied');
+    if (this.#running.has(user.userId)) {
+      const silentMillis = Date.now() - (this.#steppedMillis.get(user.userId) ?? 0);
+      if (silentMillis < patienceMillis) throw new SyncError('BUSY', 'a sync is running');
+      await this.#abort(user.userId);
+    }
+    // so that each file is in its place; where it cannot be brought there now, it lies among the staged ones
+    this.#unsettled.set(user.userId, user);
+    await this.#settleMedia(user).catch(() => {});
+    await collections.copyTo(user, join(folder, 'collection.anki2'));
+    await media.copyTo(user, join(folder, 'media.db'));
   }
 
   async #settleMedia(user: UserPlace): Promise<void> {
@@ -207,6 +232,7 @@ export class Sessions {
     const sync = this.#running.get(userId);
     if (sync === undefined) return;
     this.#running.delete(userId);
+    this.#steppedMillis.delete(userId);
     await sync.store.rollback();
   }
 }

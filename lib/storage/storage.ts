@@ -126,6 +126,12 @@ export interface CollectionStore {
   /** First raises the usn by one and sets `mod` to now, as Anki's server does before each download; then copies a consistent state. */
   exportFile(user: UserPlace): Promise<ExportedFile>;
 
+  /**
+   * For backups: writes what is committed to the new local file `path`, in the form of an `.anki2` file, and changes nothing,
+   * not even the usn. Answers whether the user has a collection yet. No session is running. A store that cannot leaves it out.
+   */
+  copyTo?(user: UserPlace, path: string): Promise<boolean>;
+
   /** Lets go of everything held for one user (file handles, caches). No session is running. */
   release(user: UserPlace): Promise<void>;
 
@@ -263,6 +269,8 @@ export interface MediaStore {
    * clients. Names that are unknown or deleted MUST stay as they are.
    */
   forget(user: UserPlace, names: string[]): Promise<void>;
+  /** For backups: writes the index to the new local file `path`, in the form of `media.db`. As `CollectionStore.copyTo`. */
+  copyTo?(user: UserPlace, path: string): Promise<boolean>;
   release(user: UserPlace): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, copyFileSync, existsSync, lstatSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
-import { copyFile } from 'node:fs/promises';
+import { constants, copyFileSync, existsSync, lstatSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
 import { SyncError } from '../../errors.ts';
@@ -10,6 +9,7 @@ import { userFolder } from '../files/user-folder.ts';
 import type { CollectionMeta, CollectionSession, CollectionStore, ExportedFile, UserPlace } from '../storage.ts';
 import { createCollectionFile, hasJournal, isThere, openCollectionFile, replaceFile, schemaVersionOf } from './collection-file.ts';
 import { SqliteCollectionSession } from './collection-session.ts';
+import { copyClosedDatabase } from './database-copy.ts';
 import { pruneSnapshots, SNAPSHOT_LIMITS, takeSnapshot, type SnapshotLimits } from './snapshots.ts';
 
 export interface SqliteCollectionOptions {
@@ -95,13 +95,21 @@ export class SqliteCollectionStore implements CollectionStore {
     if (hasJournal(this.#path(user))) throw new SyncError('DISK_FULL', 'the log could not be written back');
     const copy = join(stagingFolder(this.#base), `download-${randomBytes(12).toString('hex')}.anki2`);
     try {
-      await copyFile(this.#path(user), copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-      leaveWalMode(copy);
+      await copyClosedDatabase(this.#path(user), copy);
       return { path: copy, bytes: statSync(copy).size };
     } catch (error) {
       rmSync(copy, { force: true });
       throw error;
     }
+  }
+
+  /** A collection that was not opened yet stays as the official server left it, also in the copy. */
+  async copyTo(user: UserPlace, path: string): Promise<boolean> {
+    if (this.#open.get(user.folder)?.session !== undefined) throw new Error('a copy while a session runs would end it');
+    this.#close(user.folder);
+    if (!existsSync(this.#path(user))) return false;
+    await copyClosedDatabase(this.#path(user), path);
+    return true;
   }
 
   async release(user: UserPlace): Promise<void> {
@@ -248,16 +256,6 @@ function setJournalAside(path: string): void {
     if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.aside-${Date.now()}${suffix}`);
   }
   rmSync(`${path}-shm`, { force: true });
-}
-
-/** Bytes 18 and 19 of the header say "rollback journal" (SQLite file format, section 1.3): clients before 2.1.45 cannot open a WAL file. */
-function leaveWalMode(path: string): void {
-  const fd = openSync(path, 'r+');
-  try {
-    writeSync(fd, Uint8Array.of(1, 1), 0, 2, 18);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 export default (options: SqliteCollectionOptions): CollectionStore => new SqliteCollectionStore(options);

@@ -2,12 +2,14 @@
  * The media index as Anki's server keeps it: `<base>/<folder>/media.db`, `user_version` 4.
  * A table of our own remembers what is not settled yet; Anki's server ignores it, so the folder can go back and forth.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { SyncError } from '../../errors.ts';
 import { makeFolder } from '../files/durable.ts';
 import { userFolder } from '../files/user-folder.ts';
 import type { MediaChange, MediaEntry, MediaStore, MediaTotals, UserPlace } from '../storage.ts';
+import { copyClosedDatabase } from './database-copy.ts';
 
 export interface SqliteMediaStoreOptions {
   /** Folder of all users. */
@@ -68,6 +70,14 @@ export class SqliteMediaStore implements MediaStore {
 
   async forget(user: UserPlace, names: string[]): Promise<void> {
     this.#index(user).forget(names);
+  }
+
+  async copyTo(user: UserPlace, path: string): Promise<boolean> {
+    await this.release(user);
+    const index = join(userFolder(this.#base, user), 'media.db');
+    if (!existsSync(index)) return false;
+    await copyClosedDatabase(index, path);
+    return true;
   }
 
   async release(user: UserPlace): Promise<void> {
