@@ -29,6 +29,7 @@ export class MultipartReader {
   #ahead: Buffer = LINE_END;
   #where: 'delimiter' | 'part' | 'end' = 'part';
   #parts = 0;
+  #hadData = false;
 
   constructor(source: BodySource, boundary: string) {
     this.#source = source;
@@ -61,9 +62,10 @@ export class MultipartReader {
   }
 
   /**
-   * The value of a small part. The last one may lack the delimiter: AnkiDroid before 2.16 ends a form without a file so.
+   * The value of a small part. In a form without data, the last one may end with a line instead of the delimiter: AnkiDroid
+   * before 2.16 ends its forms so.
    *
-   * Throws BODY_INVALID when it is longer than 4 KiB or not UTF-8, ClientGone.
+   * Throws BODY_INVALID when it is longer than 4 KiB or not UTF-8, BODY_TRUNCATED, ClientGone.
    */
   async field(): Promise<string> {
     const pieces: Uint8Array[] = [];
@@ -76,13 +78,13 @@ export class MultipartReader {
     for (let piece = await this.#read(); piece !== null; piece = await this.#read()) add(piece);
     if (this.#where === 'part') {
       add(this.#ahead);
-      this.#ahead = Buffer.alloc(0);
       this.#where = 'end';
     }
     let value = Buffer.concat(pieces);
     if (this.#where === 'end') {
-      if (value.subarray(-2).equals(LINE_END)) value = value.subarray(0, -2);
-      if (value.includes('\r') || value.includes('\n')) throw truncated();
+      const end = value.indexOf(LINE_END);
+      if (this.#hadData || end < 0 || end !== value.length - 2) throw truncated();
+      value = value.subarray(0, end);
     }
     if (!isUtf8(value)) throw new SyncError('BODY_INVALID', 'a field of the form is not UTF-8');
     return value.toString();
@@ -94,6 +96,7 @@ export class MultipartReader {
    * Throws BODY_TRUNCATED when the body ends before the part does, ClientGone.
    */
   async data(): Promise<Uint8Array | null> {
+    this.#hadData = true;
     const piece = await this.#read();
     if (piece === null && this.#where === 'part') throw truncated();
     return piece;
