@@ -35,11 +35,12 @@ const HOSTILE: Record<string, string> = {
   'more text than a thread may hold': `{"chunk":"${'ж'.repeat(33 * MIB)}"}`,
 };
 for (const [what, body] of Object.entries(HOSTILE)) {
-  test(`a body of ${what} is refused, and the sync goes on in the same thread`, async () => {
+  test(`a body of ${what} is refused with the words that make clients offer a one-way sync`, async () => {
     await ok(ada.post('start', { minUsn: 0, lnewer: false, graves: null }));
     const refused = await ada.post('applyChunk', body);
-    assert.equal(refused.status, 413, refused.text());
-    await ok(ada.post('chunk'));
+    assert.equal(refused.status, 400);
+    assert.match(refused.text(), /^STEP_FAILED: too large/);
+    await ok(ada.post('abort'));
   });
 }
 
@@ -49,6 +50,19 @@ test('commas in the text of long notes are not counted as values', async () => {
   const long = '\\",:[{'.repeat(MIB);
   const notes = [1, 2, 3].map((id) => [id, `g${id}`, models[0]!.id, 1_700_000_000, 0, '', `${long}\x1fb`, '', '', 0, '']);
   await ok(ada.post('applyChunk', { chunk: { done: true, notes } }));
+  await ok(ada.post('abort'));
+});
+
+test('notetypes larger than a thread may hold fail the step, and nothing of them is kept', async () => {
+  const changes = { models: [] as unknown[], decks: [[], []], tags: [] };
+  await ok(ada.post('start', { minUsn: 0, lnewer: false, graves: null }));
+  const { models } = (await ok(ada.post('applyChanges', { changes }))).json() as { models: object[] };
+  const large = [1, 2].map((id) => ({ ...models[0], id, name: `large ${id}`, css: 'x'.repeat(25 * MIB) }));
+  assert.equal((await ada.post('applyChanges', { changes: { ...changes, models: large } })).status, 400);
+  assert.equal((await ada.post('finish')).status, 409);
+  await ok(ada.post('start', { minUsn: 0, lnewer: false, graves: null }));
+  const kept = (await ok(ada.post('applyChanges', { changes }))).json() as { models: object[] };
+  assert.equal(kept.models.length, models.length);
   await ok(ada.post('abort'));
 });
 
