@@ -17,6 +17,8 @@ export interface MountOptions {
   /** Login name to password. Plain names only: the folder has the same one. */
   users: Record<string, string>;
   maxPayloadMegs?: number;
+  /** Where the data folder is made; default the system's folder for temporary files. */
+  within?: string;
 }
 
 export interface MountedServer {
@@ -48,7 +50,7 @@ export const official: Mount = {
   name: 'the official server',
   official: true,
   start: (options) =>
-    startServer('/', async (base, port) => ({
+    startServer('/', options, async (base, port) => ({
       command: await ankiPython(),
       args: ['-m', 'anki.syncserver'],
       env: ankiEnvironment({ ...syncEnvironment(options, base, port), RUST_LOG: 'anki=warn' }),
@@ -56,21 +58,26 @@ export const official: Mount = {
 };
 
 /** Ours from the command line, configured as the official one is. */
-export const standalone: Mount = {
-  name: 'standalone',
-  start: (options) =>
-    startServer('/', async (base, port) => ({
-      command: process.execPath,
-      args: [join(ROOT, 'lib/bin.ts'), 'serve'],
-      env: ankiEnvironment(syncEnvironment(options, base, port)),
-    })),
-};
+export const standalone: Mount = standaloneAt();
+
+/** The same, of another copy of the project. */
+export function standaloneAt(root = ROOT): Mount {
+  return {
+    name: 'standalone',
+    start: (options) =>
+      startServer('/', options, async (base, port) => ({
+        command: process.execPath,
+        args: [join(root, 'lib/bin.ts'), 'serve'],
+        env: ankiEnvironment(syncEnvironment(options, base, port)),
+      })),
+  };
+}
 
 /** Ours inside an Express app, at /anki/. */
 export const express: Mount = {
   name: 'in Express at /anki/',
   start: (options) =>
-    startServer('/anki/', async (base, port) => ({
+    startServer('/anki/', options, async (base, port) => ({
       command: process.execPath,
       args: [join(ROOT, 'test/client/express-app.ts'), JSON.stringify({ base, port, ...options })],
       env: ankiEnvironment(),
@@ -96,9 +103,10 @@ interface Launch {
 
 async function startServer(
   path: string,
+  { within = tmpdir() }: MountOptions,
   launch: (base: string, port: number) => Promise<Launch>,
 ): Promise<MountedServer> {
-  const base = await mkdtemp(join(tmpdir(), 'sync-base-'));
+  const base = await mkdtemp(join(within, 'sync-base-'));
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   let running = await startProcess(await launch(base, port), origin).catch(async (error: unknown) => {
