@@ -62,8 +62,8 @@ export class MultipartReader {
   }
 
   /**
-   * The value of a small part. In a form without data, the last one may end with a line instead of the delimiter: AnkiDroid
-   * before 2.16 ends its forms so.
+   * The value of a small part. In a form without data, the last one may end with a line instead of the delimiter: early
+   * AnkiDroid ends its forms so.
    *
    * Throws BODY_INVALID when it is longer than 4 KiB or not UTF-8, BODY_TRUNCATED, ClientGone.
    */

@@ -8,8 +8,8 @@ export type Route = MethodRoute | { kind: 'health' } | { kind: 'landing' };
  * `url` is path and query with the mount path stripped. The last two segments decide, so that what users mistype works:
  * doubled slashes, a slash at the end, `/msync` entered as the media URL (`/msync/msync/begin`), a proxy that keeps its prefix.
  *
- * AnkiDroid before 2.16 has a media URL of its own, to which it only appends the method: `/begin` when it lacks `/msync/`,
- * `/msyncbegin` when it lacks the slash at the end.
+ * AnkiDroid before 2.16 has a media URL of its own, to which it appends the method alone: `/begin` when it lacks `/msync/`,
+ * `/msyncbegin` from versions that do not mind a missing slash.
  *
  * Throws METHOD_UNKNOWN (400), PATH_UNKNOWN (404) or HTTP_METHOD_WRONG (405), as the official server answers, with a
  * `detail` for the log that names the likely wrong setting.
