@@ -152,6 +152,11 @@ const refusals: Rule[] = [
     expected: [200, 200, ['5000', '5001']],
   },
   {
+    sentence: 'a note with a field too few is dropped without a word where ours would win anyway',
+    play: (user) => refused(user, note({ flds: 'front' }), 0),
+    expected: [200, 200, ['5000', '5001']],
+  },
+  {
     sentence: 'a note that does not fit and is newer than ours fails the sync',
     play: (user) => refused(user, note({ mid: 1, mod: 1001 }), 0),
     expected: [400, 409, ['5000']],
@@ -252,6 +257,27 @@ const chunkRules: Rule[] = [
       return [first, second].map(({ cards }) => cards.length);
     },
     expected: [0, 0],
+  },
+  {
+    sentence: 'long notes all arrive, in however many chunks',
+    play: async (user) => {
+      await user.begin({ notes: many(4, 10_000, (id) => note({ id, guid: `${id}`, flds: `${'x'.repeat(3_000_000)}\x1f${id}` })) });
+      await user.start();
+      return (await user.chunks()).notes.map((row) => [(row as Json[])[0], ((row as Json[])[NOTE.flds] as string).length]);
+    },
+    expected: [10_003, 10_002, 10_001, 10_000].map((id) => [id, 3_000_006]),
+  },
+  {
+    sentence: 'a chunk of long notes ends early',
+    play: async (user) => {
+      await user.begin({ notes: many(4, 10_000, (id) => note({ id, guid: `${id}`, flds: `${'x'.repeat(3_000_000)}\x1f` })) });
+      await user.start();
+      const { done, notes } = await user.chunk();
+      return [done, notes!.length < 4];
+    },
+    expected: [false, true],
+    official: [true, false],
+    why: 'it sends 250 rows, however long',
   },
   {
     sentence: '600 rows of one request are all kept',

@@ -78,12 +78,12 @@ export const GRAVES: Rule[] = [
     play: async (user) => {
       await user.begin();
       await user.start({ minUsn: 1 });
-      await user.graves({ notes: [5000, 5000] });
-      await user.graves({ notes: [5000] });
+      await user.graves({ notes: [5000, 5000], cards: [6000] });
+      await user.graves({ cards: [6000] });
       await user.finish();
       return user.start();
     },
-    expected: { notes: [5000], cards: [], decks: [] },
+    expected: { notes: [5000], cards: [6000], decks: [] },
   },
   {
     sentence: 'what comes back after its deletion is there, though other devices are told of the deletion first',

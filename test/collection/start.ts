@@ -121,6 +121,7 @@ async function unburied(user: Player, rollover: number, lastUnburied: number): P
     cards: [
       card({ id: 1, queue: -2, type: 2 }), card({ id: 2, queue: -3, type: 0 }), card({ id: 3, queue: -1, type: 2 }),
       card({ id: 4, queue: -2, type: 1, due: 1_600_000_000 }), card({ id: 5, queue: -3, type: 3, due: 5 }),
+      card({ id: 6, queue: -2, type: 1, due: 5 }), card({ id: 7, queue: -3, type: 3, due: 1_600_000_000 }),
     ],
   });
   await user.sync({ conf }, { minUsn: 1 });
@@ -134,17 +135,17 @@ const unbury: Rule[] = [
   {
     sentence: 'on a new day buried cards get the queue of their type back, their stamp and usn stay, and the day is noted',
     play: (user) => unburied(user, 4, 2),
-    expected: [[2, 0, -1, 1, 3], [1000, 0], 3],
+    expected: [[2, 0, -1, 1, 3, 3, 1], [1000, 0], 3],
   },
   {
     sentence: 'on the same day buried cards stay buried',
     play: (user) => unburied(user, 4, 3),
-    expected: [[-2, -3, -1, -2, -3], [1000, 0], 3],
+    expected: [[-2, -3, -1, -2, -3, -2, -3], [1000, 0], 3],
   },
   {
     sentence: 'the day begins at the hour that the config says',
     play: (user) => unburied(user, 23, 2),
-    expected: [[-2, -3, -1, -2, -3], [1000, 0], 2],
+    expected: [[-2, -3, -1, -2, -3, -2, -3], [1000, 0], 2],
   },
   {
     sentence: 'the hour of a new day is written where the v2 scheduler has none, and other settings stay',

@@ -98,6 +98,16 @@ describe('past a limit', () => {
   });
 });
 
+test('a body past its limit in a step of a sync is 400, at which clients offer a one-way sync', async () => {
+  await using server = await runningServer();
+  const user = new Player(await server.newUser());
+  await user.begin();
+  await user.start();
+  // of the class that is held to 64 KiB
+  assert.equal(await user.status('sanityCheck2', { client: ['x'.repeat(70_000)] }), 400);
+  assert.equal(server.log.at(-1)!.code, 'STEP_FAILED');
+});
+
 test('a body cut by its sender leaves no file, and no change', async () => {
   await using server = await runningServer();
   const user = await server.user('ann');
