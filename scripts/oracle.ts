@@ -29,8 +29,15 @@ function wholeNumber(name: string, text: string | undefined, otherwise: number):
   return Number(text);
 }
 
-async function playRounds(rounds: number): Promise<number> {
+/** Also when it is interrupted, no server stays behind. */
+async function startOracle(): Promise<Oracle> {
   const oracle = await Oracle.start(values.root);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void oracle.stop().finally(() => process.exit(1)));
+  return oracle;
+}
+
+async function playRounds(rounds: number): Promise<number> {
+  const oracle = await startOracle();
   const startedAt = performance.now();
   const failed: number[] = [];
   let [played, alike] = [0, 0];
@@ -76,7 +83,7 @@ function printDifferences(result: RoundResult): void {
 async function findPlants(atMost: number): Promise<number> {
   const wanted = values.plant === 'all' ? PLANTS : PLANTS.slice(Number(values.plant) - 1, Number(values.plant));
   if (wanted.length === 0) throw new Error(`--plant takes 1 to ${PLANTS.length}, or all`);
-  const oracle = await Oracle.start();
+  const oracle = await startOracle();
   let missed = 0;
   try {
     for (const plant of wanted) {

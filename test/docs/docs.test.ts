@@ -28,6 +28,8 @@ test('every flag that a page names exists', () => {
   const known = new Set([...helpText().matchAll(/--[a-z-]+/g)].map(([flag]) => flag));
   // of other programs
   for (const foreign of ['--syncserver', '--test']) known.add(foreign);
+  // of scripts
+  for (const own of ['--seed', '--rounds', '--shrink', '--verbose', '--root', '--plant']) known.add(own);
   for (const [name, text] of pages) {
     for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]*/g)) assert.ok(known.has(flag), `${name} names ${flag}`);
   }

@@ -59,6 +59,9 @@ class CutLine:
         for name, value in headers.items():
             handler.send_header(name, value)
         handler.send_header("Content-Length", str(len(body)))
+        # the client would keep the connection for whoever gets this port next
+        handler.send_header("Connection", "close")
+        handler.close_connection = True
         handler.end_headers()
         handler.wfile.write(body)
 

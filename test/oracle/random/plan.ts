@@ -168,8 +168,9 @@ export function makePlan(seed: number): Plan {
     steps.push(someSync(dice, dice.one(devices)));
     if (dice.chance(0.4)) steps.push(someSync(dice, dice.one(devices)));
   }
-  const upload = dice.chance(0.5);
-  for (const device of [...devices, ...devices]) steps.push({ device, do: 'sync', args: { upload, media: true } });
+  // whoever comes first decides, and the others take what it has
+  const order = dice.chance(0.5) ? devices : devices.toReversed();
+  for (const [i, device] of [...order, ...order].entries()) steps.push({ device, do: 'sync', args: { upload: i === 0, media: true } });
   return { seed, devices, steps, numbers: steps.map((_step, i) => i) };
 }
 
