@@ -8,6 +8,8 @@ import { diskError, writeAll } from './body.ts';
 
 /** Small bodies never touch the disk. */
 const MEMORY_BYTES = 64 * 1024;
+/** Of each request, counted by no limit: signing in and `meta` stay possible when the limits are used up. */
+const FREE_BYTES = 4 * 1024;
 /** Of everybody together from whose address no valid key came yet. A client shows its key in `meta` before it sends anything large. */
 const STRANGERS_BYTES = 16 * 1024 ** 2;
 /** How many addresses are remembered, the latest ones. */
@@ -106,6 +108,7 @@ class Waiting implements SpooledData {
   #share: Share;
   #pieces: Uint8Array[] = [];
   #piecesBytes = 0;
+  #takenBytes = 0;
   #file: FileHandle | undefined;
   #path: string | undefined;
 
@@ -115,6 +118,11 @@ class Waiting implements SpooledData {
   }
 
   async add(piece: Uint8Array): Promise<void> {
+    const owedBytes = this.bytes - FREE_BYTES - this.#takenBytes;
+    if (owedBytes > 0) {
+      this.#share.take(owedBytes);
+      this.#takenBytes += owedBytes;
+    }
     // pieces are views of the connection's buffers, which go on to be used
     this.#pieces.push(Buffer.from(piece));
     this.#piecesBytes += piece.length;
@@ -150,7 +158,6 @@ class Waiting implements SpooledData {
   }
 
   async #flush(): Promise<void> {
-    this.#share.take(this.#piecesBytes);
     try {
       this.#path ??= this.#newPath();
       this.#file ??= await open(this.#path, 'wx+', 0o600);

@@ -247,8 +247,10 @@ describe('data before the keys', () => {
     const second = await open('192.0.2.2');
     await assert.rejects(open('192.0.2.2'), { code: 'BUSY' });
     await first.release?.();
+    const tiny = rustForm(Buffer.alloc(4096), { c: '0', k: 'key' });
     const third = await open('192.0.2.2');
     await assert.rejects(open('192.0.2.2'), { code: 'BUSY' });
+    await (await opened('/sync/upload', tiny, { forms, address: '192.0.2.2' })).release?.();
     await second.release?.();
     await third.release?.();
     await (await open('192.0.2.3')).release?.();
