@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { HostKeys } from '../../lib/auth/host-keys.ts';
-import type { User } from '../../lib/auth/authenticator.ts';
+import type { Credentials, User } from '../../lib/auth/authenticator.ts';
 import { createSyncServer } from '../../lib/server.ts';
 import { RawClient } from '../client/raw.ts';
 import { Player } from '../collection/player.ts';
@@ -53,14 +53,18 @@ test('host keys may be kept elsewhere, in an object whose answers are promises',
   assert.equal(closed, 1);
 });
 
-test('an authenticator says who it is by another name than was typed, and is closed with the server', async () => {
+test('an authenticator gets name, password and address, says who it is by another name, and is closed with the server', async () => {
   let closed = 0;
+  let got: Credentials | undefined;
   const server = await runningServer({
-    authenticator: { authenticate: async ({ username }) => ({ loginName: `${username}@example.org` }), close: async () => void (closed += 1) },
+    authenticator: { authenticate: async (credentials) => ((got = credentials), { loginName: `${credentials.username}@example.org` }), close: async () => void (closed += 1) },
   });
   try {
     await new Player(await server.user('ann')).begin();
     assert.equal(server.log.at(-1)!.user, 'ann@example.org');
+    const { clientAddress, ...typed } = got!;
+    assert.deepEqual(typed, { username: 'ann', password: PASSWORD });
+    assert.match(clientAddress!, /127\.0\.0\.1$/);
   } finally {
     await server.stop();
   }
