@@ -72,7 +72,9 @@ export async function readJsonBody(request: SyncRequest, limits: BodyLimits): Pr
   const { packed, walker } = await collect(request, packing, maxPackedBytes, maxUnpackedBytes);
   let json: Buffer;
   try {
-    json = packing === 'none' ? packed : packing === 'gzip' ? await ungzip(packed, maxUnpackedBytes) : await unpack(packed, walker, maxUnpackedBytes);
+    if (packing === 'none') json = packed;
+    else if (packing === 'gzip') json = await ungzip(packed, maxUnpackedBytes);
+    else json = await unpack(packed, walker, maxUnpackedBytes);
   } catch (error) {
     throw decodingError(error);
   }
@@ -151,9 +153,15 @@ async function copyToFile(source: BodySource, file: FileHandle, maxBytes: number
   return { bytes: source.readBytes, packedBytes: source.readBytes };
 }
 
-async function decodeToFile(source: BodySource, file: FileHandle, packing: 'zstd' | 'gzip', maxUnpackedBytes: number): Promise<ReceivedBody> {
+async function decodeToFile(
+  source: BodySource,
+  file: FileHandle,
+  packing: 'zstd' | 'gzip',
+  maxUnpackedBytes: number,
+): Promise<ReceivedBody> {
   const walker = packing === 'zstd' ? walkFrames({ maxUnpackedBytes }) : walkNothing(maxUnpackedBytes);
-  const decoder = packing === 'zstd' ? createZstdDecompress({ chunkSize: UNPACKED_PIECE_BYTES }) : createGunzip({ chunkSize: UNPACKED_PIECE_BYTES });
+  const chunkSize = UNPACKED_PIECE_BYTES;
+  const decoder = packing === 'zstd' ? createZstdDecompress({ chunkSize }) : createGunzip({ chunkSize });
   decoder.on('error', () => {}); // seen by whoever waits below
   const writing = writePieces(decoder, file, maxUnpackedBytes);
   try {

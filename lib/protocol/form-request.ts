@@ -104,7 +104,8 @@ async function streamed(reader: MultipartReader, fields: Fields, spec: MethodSpe
       return { done: true, value: undefined };
     },
   };
-  return { bytes: { [Symbol.asyncIterator]: () => iterator as AsyncIterator<Uint8Array> }, contentLength: undefined, packing: packingOf(fields) };
+  const bytes = { [Symbol.asyncIterator]: () => iterator as AsyncIterator<Uint8Array> };
+  return { bytes, contentLength: undefined, packing: packingOf(fields) };
 }
 
 /** Whatever comes after streamed data must not matter any more. */

@@ -86,7 +86,8 @@ export class FormSpool {
       take: (bytes) => {
         if (this.#waitingBytes + bytes > this.#options.maxBytes) throw new SyncError('BUSY', 'too many uploads at once');
         if (stranger && this.#strangersBytes + bytes > STRANGERS_BYTES) {
-          throw new SyncError('BUSY', 'too much data before a host key', { detail: 'a client of version 10 or older, from an address that is new' });
+          const detail = 'a client of version 10 or older, from an address that is new';
+          throw new SyncError('BUSY', 'too much data before a host key', { detail });
         }
         change(bytes);
       },

@@ -155,7 +155,8 @@ export class MultipartReader {
   async #more(): Promise<boolean> {
     const piece = await this.#source.next();
     if (piece === null) return false;
-    this.#ahead = this.#ahead.length === 0 ? Buffer.from(piece.buffer, piece.byteOffset, piece.length) : Buffer.concat([this.#ahead, piece]);
+    const next = Buffer.from(piece.buffer, piece.byteOffset, piece.length);
+    this.#ahead = this.#ahead.length === 0 ? next : Buffer.concat([this.#ahead, next]);
     return true;
   }
 }

@@ -117,7 +117,8 @@ it("a collection of Anki 2.0 is taken, and today's Anki repairs only what was wr
   const raw = new RawClient(server.endpoint);
   await raw.hostKey(user, password);
   const form = pythonForm({ k: raw.key, v: 'ankidesktop,2.0.52,lin', c: '1' }, gzipSync(await readFile(path)));
-  const response = await raw.send('POST', 'sync/upload', form, { syncHeader: null, packed: true, headers: { 'content-type': contentType(PYTHON_BOUNDARY) } });
+  const headers = { 'content-type': contentType(PYTHON_BOUNDARY) };
+  const response = await raw.send('POST', 'sync/upload', form, { syncHeader: null, packed: true, headers });
   assert.equal(response.text(), 'OK');
 
   const device = await newDevices.device('today', join(folder, 'today'));

@@ -15,8 +15,9 @@ export function contentType(boundary: string): string {
 }
 
 export function formOf(boundary: string, parts: readonly FormPart[], end = `--${boundary}--\r\n`): Buffer {
+  const ofFile = '; filename="data"\r\nContent-Type: application/octet-stream';
   const pieces = parts.flatMap(({ name, value, file }) => [
-    Buffer.from(`--${boundary}\r\nContent-Disposition: form-data; name="${name}"${file ? '; filename="data"\r\nContent-Type: application/octet-stream' : ''}\r\n\r\n`),
+    Buffer.from(`--${boundary}\r\nContent-Disposition: form-data; name="${name}"${file ? ofFile : ''}\r\n\r\n`),
     Buffer.from(value),
     Buffer.from('\r\n'),
   ]);

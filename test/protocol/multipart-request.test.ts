@@ -270,3 +270,43 @@ describe('data before the keys', () => {
     assert.equal((await received(atLimit, limits)).length, 500_000);
   });
 });
+
+test('forms damaged at random are taken or refused, and leave nothing behind', async () => {
+  let state = 20;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  const text = Buffer.from(`{"files":["${'a'.repeat(300)}"]}`);
+  const forms = [
+    rustForm(gzipSync(text), { c: '1', k: 'key', s: 's' }),
+    rustForm(text, { sk: 'key' }),
+    rustForm(randomBytes(70_000), { c: '0', k: 'key' }),
+    pythonForm({ k: 'key', s: 's', v: 'x', c: '1' }, gzipSync(text)),
+    pythonForm({ c: '1', k: 'key' }),
+  ];
+  const room = spoolOf(1024 * 1024);
+  const marks = ['\r\n', '--', `--${PYTHON_BOUNDARY}`, `\r\n--${REQWEST_BOUNDARY}\r\n`, '"', ';', '\u0000', 'name="k"', '\x1f\x8b'];
+  let refused = 0;
+  for (let round = 0; round < 1500; round++) {
+    let form = Buffer.from(forms[random(forms.length)]!);
+    for (let change = random(3); change >= 0; change--) {
+      // most of a form with large data is data
+      const at = random(2) === 0 ? random(form.length + 1) : Math.max(0, form.length - random(500));
+      const piece = Buffer.from(marks[random(marks.length)]!, 'latin1');
+      const gone = random(4) === 0 ? random(form.length - at + 1) : random(8);
+      form = Buffer.concat([form.subarray(0, at), random(2) === 0 ? piece : Buffer.alloc(0), form.subarray(at + gone)]);
+    }
+    const url = ['/sync/meta', '/sync/applyChunk', '/sync/upload', '/msync/uploadChanges'][random(4)]!;
+    try {
+      const request = await opened(url, form, { forms: room, pieceBytes: 1 + random(5000) });
+      await (request.spec.input === 'bytes' ? received(request) : json(request).finally(() => request.release?.()));
+    } catch (error) {
+      refused++;
+      const { status } = error as { status?: number };
+      assert.ok(status !== undefined && status < 500, `round ${round}: ${String(error)}`);
+    }
+  }
+  assert.ok(refused > 300 && refused < 1500, `${refused} were refused`);
+  assert.deepEqual(spooledFiles(), []);
+});

@@ -9,9 +9,17 @@ interface Excuse {
 }
 
 export const EXCUSES: readonly Excuse[] = [
-  { until: '24.11', what: 'cards.data', why: 'keeps only those keys of the data of a card that the release knows, and writes none where newer ones write {}' },
+  {
+    until: '24.11',
+    what: 'cards.data',
+    why: 'keeps only those keys of the data of a card that the release knows, and writes none where newer ones write {}',
+  },
   { until: '2.1.26', what: /^notes .* tags: "  .*  " <> " /, why: 'pads the tags of its own notes with two spaces' },
-  { until: '2.1.26', what: /^notetypes .*(config\.other: \{"tags": \[\]\}|target_deck_id_unused)/, why: 'remembers tags and deck of the last note, and leaves the stamps as they were' },
+  {
+    until: '2.1.26',
+    what: /^notetypes .*(config\.other: \{"tags": \[\]\}|target_deck_id_unused)/,
+    why: 'remembers tags and deck of the last note, and leaves the stamps as they were',
+  },
   { until: '2.1.26', what: /^config \["newBury"\] only on the left/, why: 'sets it at every start, and leaves the stamps as they were' },
   {
     until: '2.1.66',

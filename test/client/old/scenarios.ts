@@ -64,7 +64,9 @@ export class Pair {
   }
 
   async sync(...devices: Device[]): Promise<void> {
-    for (const device of devices) assert.equal((await device.sync()).required, 'NO_CHANGES', `${device.name} was asked for a one-way sync`);
+    for (const device of devices) {
+      assert.equal((await device.sync()).required, 'NO_CHANGES', `${device.name} was asked for a one-way sync`);
+    }
   }
 
   /** Table by table, with the newest Anki's eyes; the old release hands over its file as it closes it. */
@@ -74,7 +76,8 @@ export class Pair {
     await old.do('export', { path });
     const copy = await this.newDevices.copyOf(path, name, join(this.folder, name));
     const position = RELEASES.indexOf(this.release);
-    const excused = EXCUSES.filter(({ until }) => position <= RELEASES.findIndex(({ version }) => version === until)).map(({ what }) => what);
+    const holds = (until: string): boolean => position <= RELEASES.findIndex(({ version }) => version === until);
+    const excused = EXCUSES.filter(({ until }) => holds(until)).map(({ what }) => what);
     const also = excused.filter((what) => typeof what === 'string');
     const lines = (await this.newDevices.do('', 'compare', { left: name, right: newest.name, kind: 'devices', also })) as string[];
     await copy.close();

@@ -15,7 +15,10 @@ const TABLE = /(<!-- table -->\n).*?(<!-- end of table -->)/s;
 export function tableOf(results: Results): string[] {
   const columns = OLD_SCENARIOS.map(({ column }) => column);
   const rows = RELEASES.filter(({ version }) => columns.every((column) => results[version]?.[column] !== undefined)).map(
-    ({ version, year, syncVersion }) => [version, `${year}`, `${syncVersion}`, ...columns.map((column) => (results[version]![column] ? 'yes' : '**no**'))],
+    ({ version, year, syncVersion }) => {
+      const found = columns.map((column) => (results[version]![column] ? 'yes' : '**no**'));
+      return [version, `${year}`, `${syncVersion}`, ...found];
+    },
   );
   const head = ['Anki', 'year', 'sync version', ...columns];
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
