@@ -18,4 +18,33 @@ export const foundByRandomRounds: Scenario[] = [
       assert.deepEqual(await b.do('all_tags'), ['B::C', 'B::C::d', 'start']);
     },
   },
+  {
+    name: 'decks and notetypes that swapped names reach a device in the order of their ids, so that it does what every other one does',
+    todo: 'the answer to applyChanges has decks and notetypes in the order in which they came; the official server sorts them by id',
+    async run(stage) {
+      const [a, b] = await stage.twoDevices();
+      const c = await stage.device();
+      await c.download();
+      // the older one arrives later
+      const older = { deck: await b.do<number>('add_deck', { name: 'X' }), notetype: await b.do<number>('add_notetype', { name: 'Type X' }) };
+      const newer = { deck: await a.do<number>('add_deck', { name: 'Y' }), notetype: await a.do<number>('add_notetype', { name: 'Type Y' }) };
+      await stage.settle(a, b, c);
+      const rename = async (which: typeof older, name: string): Promise<void> => {
+        await a.do('rename_deck', { id: which.deck, name });
+        await a.do('patch_notetype', { id: which.notetype, patch_json: `{"name": "Type ${name}"}` });
+      };
+      await rename(older, 'between');
+      await rename(newer, 'X');
+      await rename(older, 'Y');
+      for (const device of [a, c, b]) await device.sync();
+      const found = [];
+      for (const device of [a, b, c, await stage.serverCopy()]) {
+        const decks = Object.entries(await device.do<Record<string, number>>('deck_names')).filter(([name]) => /^[XY]/.test(name));
+        const notetypes = Object.entries(await device.do<Record<string, number>>('notetype_names')).filter(([name]) => name.startsWith('Type '));
+        const nameOf = (id: number): string | undefined => [...decks, ...notetypes].find(([, each]) => each === id)?.[0];
+        found.push([nameOf(older.deck), nameOf(newer.deck), nameOf(older.notetype), nameOf(newer.notetype)].join(', '));
+      }
+      assert.deepEqual(found, ['Y, X, Type Y, Type X', 'Y+, X, Type Y+, Type X', 'Y+, X, Type Y+, Type X', 'Y+, X, Type Y+, Type X']);
+    },
+  },
 ];

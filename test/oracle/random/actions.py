@@ -29,6 +29,13 @@ def chosen(col, sql, pick, count=1):
     return [ids[(pick + i) % len(ids)] for i in range(min(count, len(ids)))]
 
 
+def pair(col, sql, pick):
+    found = chosen(col, sql, pick, 2)
+    if len(found) < 2:
+        raise Nothing()
+    return found
+
+
 def changed_for_sure(json_object, clock):
     """Anki writes unknown keys in no certain order, and a deck or notetype that comes back unchanged counts as changed if they moved."""
     json_object["xStep"] = clock.step
@@ -222,6 +229,16 @@ def rename_deck(col, clock, pick, name, parent=None):
 
 
 @action
+def swap_deck_names(col, clock, pick):
+    one, two = (col.decks.get(id) for id in pair(col, "select id from decks where id != 1", pick))
+    if one["name"].startswith(two["name"] + "::") or two["name"].startswith(one["name"] + "::"):
+        raise Nothing()
+    col.decks.rename(one["id"], f"between {clock.step}")
+    col.decks.rename(two["id"], one["name"])
+    col.decks.rename(one["id"], two["name"])
+
+
+@action
 def patch_deck(col, clock, pick, patch_json):
     deck = col.decks.get(chosen(col, "select id from decks", pick)[0])
     deck.update(json.loads(patch_json))
@@ -280,6 +297,15 @@ def patch_notetype(col, clock, pick, patch_json):
         raise Nothing()
     changed_for_sure(model, clock)
     col.models.update_dict(model)
+
+
+@action
+def swap_notetype_names(col, clock, pick):
+    one, two = (col.models.get(id) for id in pair(col, "select id from notetypes", pick))
+    names = one["name"], two["name"]
+    for model, name in ((one, f"between {clock.step}"), (two, names[0]), (one, names[1])):
+        model["name"] = name
+        col.models.update_dict(model)
 
 
 @action

@@ -104,6 +104,8 @@ const ACTIONS: [number, string, Draw][] = [
   [4, 'rename_deck', (d) => ({ pick: pick(d), name: d.one(NAMES), ...(d.chance(0.5) ? { parent: pick(d) } : {}) })],
   [3, 'patch_deck', (d) => ({ pick: pick(d), patch_json: d.one([...UNKNOWN, `{"desc": "by ${d.below(100)}"}`, '{"collapsed": true}', '{"newLimit": 7}']) })],
   [2, 'remove_deck', (d) => ({ pick: pick(d) })],
+  [2, 'swap_deck_names', (d) => ({ pick: pick(d) })],
+  [1, 'swap_notetype_names', (d) => ({ pick: pick(d) })],
   [1, 'filtered_deck', (d) => ({ pick: pick(d), rebuild: d.chance(0.6) })],
   [2, 'add_notetype', (d) => ({ name: `Type ${d.one(NAMES)}`, fields: d.one([['F', 'B'], ['Front', 'Back', 'Ü'], ['日本', 'x']]), templates: 1 + d.below(2), cloze: d.chance(0.2) })],
   [4, 'patch_notetype', (d) => ({ pick: pick(d), patch_json: d.one([...UNKNOWN, `{"css": ".card { order: ${d.below(100)} }"}`, `{"tmpls.0": {"afmt": "{{FrontSide}} ${d.below(100)}"}}`,
@@ -122,7 +124,7 @@ const ACTIONS: [number, string, Draw][] = [
 ];
 
 /** Without cards, a device would be asked to fetch the server's own empty collection, whose notetypes have ids of the clock. */
-const FIRST = ACTIONS.filter(([, name]) => name === 'add_notes' || name === 'add_deck');
+const FIRST = ACTIONS.filter(([, name]) => ['add_notes', 'add_deck', 'write_media'].includes(name));
 
 /** Rare, for they end in a one-way sync of every device, which forgets what was different. */
 const RESHAPING: [number, string, Draw][] = [
@@ -148,12 +150,13 @@ export function makePlan(seed: number): Plan {
       const other = dice.one(devices.filter((each) => each !== device));
       const later = dice.one([-500, -1, 0, 1, 500]);
       const [, twin, drawTwin] = dice.chance(0.7) ? dice.one(of.filter(([, each]) => each === name)) : weighted(dice, of);
-      steps.push({ device: other, do: twin, secs: 10_000 + secs + shift + later, args: { ...drawTwin(dice), pick: args['pick'] } });
+      const drawn = drawTwin(dice);
+      if ('pick' in drawn) steps.push({ device: other, do: twin, secs: 10_000 + secs + shift + later, args: { ...drawn, pick: args['pick'] } });
     }
   };
 
   act('a', FIRST.slice(0, 1));
-  for (let i = 2 + dice.below(5); i > 0; i--) act('a', FIRST);
+  for (let i = 4 + dice.below(6); i > 0; i--) act('a', FIRST);
   for (let i = 4 + dice.below(8); i > 0; i--) act('a', ACTIONS);
   // more than fits into one chunk
   if (dice.chance(0.06)) steps.push({ device: 'a', do: 'add_notes', secs: 9000, args: { pick: 0, deck: 0, count: 240 + dice.below(30), texts: texts(dice), tags: [] } });
