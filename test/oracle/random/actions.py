@@ -209,7 +209,8 @@ def add_deck(col, clock, name, parent=None, filtered=None):
     deck = col.decks.new_deck_legacy(filtered is not None)
     deck.update(id=clock.next_millis(), name=name, mod=clock.secs, usn=-1)
     if filtered is not None:
-        deck["terms"] = [[filtered, 50, 6]]
+        # in the order of their notes: every other order ends in one made from the time of now
+        deck["terms"] = [[filtered, 50, 5]]
     deck["desc"] = name
     col.decks.update(deck, preserve_usn=True)
     if filtered is not None:
