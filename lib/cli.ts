@@ -4,6 +4,7 @@ import { helpText } from './cli/help.ts';
 import { hint } from './spelling.ts';
 import { ownName, packageVersion, processSurroundings, type Surroundings } from './cli/surroundings.ts';
 import { UsageError } from './cli/usage-error.ts';
+import { BackupError } from './backup/manifest.ts';
 import { SyncError } from './errors.ts';
 import { DataFolderInUseError } from './storage/files/data-folder-lock.ts';
 
@@ -13,6 +14,9 @@ const commands: Record<string, (args: string[], surroundings: Surroundings) => P
   user: async (args, surroundings) => (await import('./cli/user.ts')).user(args, surroundings),
   import: async (args, surroundings) => (await import('./cli/import.ts')).importOldServer(args, surroundings),
   check: async (args, surroundings) => (await import('./cli/check.ts')).check(args, surroundings),
+  backup: async (args, surroundings) => (await import('./cli/backup.ts')).backup(args, surroundings),
+  restore: async (args, surroundings) => (await import('./cli/restore.ts')).restore(args, surroundings),
+  snapshots: async (args, surroundings) => (await import('./cli/snapshots.ts')).snapshots(args, surroundings),
   async version(_args, { output }) {
     output.write(`${packageVersion()}\n`);
     return 0;
@@ -38,7 +42,7 @@ export async function main(argv: string[], surroundings: Surroundings = processS
     if (command === undefined) throw new UsageError(`unknown command ${name}.${hint(name, Object.keys(commands))} "${ownName()} help" lists all`);
     return await command(args, surroundings);
   } catch (error) {
-    if (error instanceof UsageError || error instanceof UsersError || error instanceof SyncError || error instanceof DataFolderInUseError) {
+    if (error instanceof UsageError || error instanceof UsersError || error instanceof BackupError || error instanceof SyncError || error instanceof DataFolderInUseError) {
       errors.write(`anki-sync: ${error.message}\n`);
       return error instanceof UsageError ? 2 : 1;
     }

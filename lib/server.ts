@@ -43,7 +43,7 @@ export interface SyncServer {
   readonly ready: Promise<void>;
   /**
    * For backups while users sync: writes the user's collection (`collection.anki2`) and media index (`media.db`), as of one moment
-   * between two syncs, into the local folder `to`, and changes nothing. A user who never synced has neither. A running sync is
+   * between two syncs, into the local folder `to`, and changes nothing. A user who never synced has no collection. A running sync is
    * waited for.
    *
    * Answers whether there is such a user. Rejects with a SyncError: BUSY when syncs go on for minutes.
@@ -148,6 +148,7 @@ class Hall implements SyncServer {
 
   async #copyUser(userId: string, to: string): Promise<boolean> {
     await this.ready;
+    if (this.#closing !== undefined) throw new SyncError('CLOSING', 'the server is closing');
     const { auth, engine } = this.#rooms!;
     const user = await auth.directory.userById(userId);
     if (user === null) return false;

@@ -1,7 +1,8 @@
-import { createHash, hash } from 'node:crypto';
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { copyRange } from '../storage/files/hashed-copy.ts';
+import { mediaPlaces, type MediaPlaces } from '../storage/files/media-places.ts';
 import { copyDatabase } from '../storage/sqlite/database-copy.ts';
 import { someOf, type Tell } from './finding.ts';
 
@@ -17,9 +18,9 @@ const INDEX_VERSION = 4;
 /** Index against folder; with `deep`, also the bytes of each file. Changes nothing. */
 export function checkMedia(userFolder: string, scratch: string, deep: boolean, tell: Tell): void {
   const indexPath = join(userFolder, 'media.db');
-  const folder = new Set(namesIn(join(userFolder, 'media')));
+  const places = mediaPlaces(userFolder);
   if (!existsSync(indexPath)) {
-    if (folder.size > 0) tell('problem', `${folder.size} media files are there, but their index media.db is missing: no device gets them`);
+    if (places.plain.size > 0) tell('problem', `${places.plain.size} media files are there, but their index media.db is missing: no device gets them`);
     return;
   }
   const copy = join(scratch, 'media.db');
@@ -32,7 +33,7 @@ export function checkMedia(userFolder: string, scratch: string, deep: boolean, t
       const version = db.pragma('user_version', { simple: true }) as number;
       if (version > INDEX_VERSION) tell('problem', 'the media index is of a newer server than this one');
       else if (version < INDEX_VERSION) tell('note', 'the media index is of an older server, and not checked; it is converted when its user syncs');
-      else compare(db, userFolder, folder, deep, tell);
+      else compare(db, places, deep, tell);
     } finally {
       db.close();
     }
@@ -44,23 +45,19 @@ export function checkMedia(userFolder: string, scratch: string, deep: boolean, t
   }
 }
 
-function compare(db: Database.Database, userFolder: string, folder: ReadonlySet<string>, deep: boolean, tell: Tell): void {
-  const own = join(userFolder, '.anki-sync-media');
-  const mapped = new Set(namesIn(join(own, 'mapped')));
-  const staged = stagedIn(join(own, 'staged'));
+function compare(db: Database.Database, places: MediaPlaces, deep: boolean, tell: Tell): void {
   const known = new Set<string>();
   const missing: string[] = [];
   const wrong: string[] = [];
   let waiting = 0;
   for (const { fname, size, sha1 } of db.prepare('SELECT fname, size, lower(hex(csum)) AS sha1 FROM media WHERE size > 0').iterate() as Iterable<Row>) {
-    const mappedName = hash('sha1', fname);
-    known.add(fname).add(mappedName);
-    const path = mapped.has(mappedName) ? join(own, 'mapped', mappedName) : join(userFolder, 'media', fname);
-    if (staged.has(`${sha1}/${fname}`)) waiting += 1;
-    else if (!mapped.has(mappedName) && !folder.has(fname)) missing.push(fname);
-    else if (statSync(path).size !== size || (deep && sha1Of(path) !== sha1)) wrong.push(fname);
+    known.add(fname);
+    const range = places.find(fname, sha1);
+    if (places.isStaged(fname, sha1)) waiting += 1;
+    if (range === null) missing.push(fname);
+    else if (range.bytes !== size || (deep && copyRange(range, null) !== sha1)) wrong.push(fname);
   }
-  const extra = [...folder].filter((name) => !known.has(name));
+  const extra = [...places.plain].filter((name) => !known.has(name));
   const { count, bytes, last, meta } = totals(db);
   if (missing.length > 0) tell('problem', `${missing.length} media files are missing: ${someOf(missing)}; a device that has them sends them again when its media are checked`);
   if (wrong.length > 0) tell('problem', `${wrong.length} media files are not what was uploaded: ${someOf(wrong)}; restore them from a backup`);
@@ -77,36 +74,4 @@ function totals(db: Database.Database): { count: number; bytes: number; last: nu
   const last = db.prepare('SELECT coalesce(max(usn), 0) FROM media').pluck().get() as number;
   const meta = db.prepare('SELECT total_nonempty_files AS count, total_bytes AS bytes, last_usn AS last FROM meta').get();
   return { ...listed, last, meta: meta as { count: number; bytes: number; last: number } };
-}
-
-/** Uploads that are in the index and wait to be brought to their place, as `<sha1>/<name>`. */
-function stagedIn(folder: string): Set<string> {
-  const found = new Set<string>();
-  for (const list of namesIn(folder).filter((name) => name.endsWith('.json'))) {
-    try {
-      for (const { name, sha1, pack } of JSON.parse(readFileSync(join(folder, list), 'utf8')) as { name: string; sha1: string; pack: string }[]) {
-        if (existsSync(join(folder, pack))) found.add(`${sha1}/${name}`);
-      }
-    } catch (error) {
-      // a list that was not finished was never relied on
-      if (!(error instanceof SyntaxError)) throw error;
-    }
-  }
-  return found;
-}
-
-export function sha1Of(path: string): string {
-  const digest = createHash('sha1');
-  const chunk = Buffer.allocUnsafe(1024 * 1024);
-  const file = openSync(path, 'r');
-  try {
-    for (let read = readSync(file, chunk); read > 0; read = readSync(file, chunk)) digest.update(chunk.subarray(0, read));
-  } finally {
-    closeSync(file);
-  }
-  return digest.digest('hex');
-}
-
-function namesIn(folder: string): string[] {
-  return existsSync(folder) ? readdirSync(folder) : [];
 }

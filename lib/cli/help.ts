@@ -13,6 +13,9 @@ export function helpText(): string {
   user verify NAME       tells whether a password is right (exit code 0) or not (1)
   import [FOLDER]        takes over the users of an old community server (ankisyncd), with cards, media and passwords
   check [NAME]           tells what is wrong in the data folder, of all users or some (exit code 1 if anything is)
+  backup [NAME]          copies all users or some, while they sync, to a folder or a zip file
+  restore [NAME]         brings users back from a backup, or one from a snapshot; what it replaces is kept as a snapshot
+  snapshots NAME         lists what full uploads and restores replaced
   version                prints the version
   help                   prints this
 
@@ -30,6 +33,14 @@ serve:
 import:
   --auth-db FILE         the old server's auth.db (default: found in FOLDER or beside it)
   --dry-run              looks at everything, tells what would come, and changes nothing
+
+backup:
+  --to FOLDER            a new or empty folder, or a new file that ends in .zip
+
+restore (the server must be stopped):
+  --from BACKUP          the folder or zip file of a backup
+  --all                  all users of the backup
+  --snapshot TIME        as "snapshots NAME" lists it, or "latest"
 
 check:
   --deep                 reads every media file and every snapshot too

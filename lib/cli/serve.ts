@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import connect from 'connect';
 import { expressSync, type MountedRequest } from '../../adapters/express/index.ts';
 import { readSyncUsers } from '../auth/env-users.ts';
+import { openControl } from '../backup/control.ts';
 import { looksLikeOldServer } from '../import/old-server.ts';
 import { usersDatabasePath } from '../auth/users-schema.ts';
 import { createSyncServer, type SyncServer } from '../index.ts';
@@ -45,8 +46,11 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
       if (LEVELS.indexOf(entry.level) >= leastLevel && isWorthALine(entry)) say(logLine(entry, new Date()));
     },
   });
+  const closing: (() => Promise<void>)[] = [];
   try {
     await sync.ready;
+    const control = await openControl(base, sync);
+    closing.push(() => control.close());
     const listener = await createListener(application(sync, settings.clientAddressSource, old), tls);
     await listen(listener, { host: settings.host, port: settings.port });
     try {
@@ -60,6 +64,7 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
       await closeListener(listener, MAX_CLOSING_MS);
     }
   } finally {
+    for (const close of closing) await close();
     await sync.close();
   }
   return 0;

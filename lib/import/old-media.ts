@@ -1,11 +1,11 @@
 /** Media of an old community server: a folder of files, and an index in one of three forms. */
-import { createHash } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readSync, statSync, writeSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { MAX_FILE_BYTES, MAX_NAME_BYTES } from '../media/limits.ts';
 import { syncFiles } from '../storage/files/durable.ts';
 import { isFileName } from '../storage/files/file-name.ts';
+import { copyRange } from '../storage/files/hashed-copy.ts';
 import { copyDatabase } from '../storage/sqlite/database-copy.ts';
 import type { MediaEntry } from '../storage/storage.ts';
 
@@ -57,36 +57,14 @@ export async function copyMedia(files: readonly OldMediaFile[], to: string, copi
   for (let at = 0; at < files.length; at += FILES_AT_ONCE) {
     const some = files.slice(at, at + FILES_AT_ONCE);
     for (const { name, path, bytes } of some) {
-      sha1s.set(name, copyAndHash(path, join(to, name), bytes));
+      const sha1 = copyRange({ path, offset: 0, bytes }, join(to, name));
+      if (sha1 === null) throw new Error(`${path} changed while it was copied`);
+      sha1s.set(name, sha1);
       copied(bytes);
     }
     await syncFiles(some.map(({ name }) => join(to, name)));
   }
   return sha1s;
-}
-
-function copyAndHash(from: string, to: string, expectedBytes: number): string {
-  const digest = createHash('sha1');
-  const chunk = Buffer.allocUnsafe(Math.min(1024 * 1024, expectedBytes + 1));
-  const source = openSync(from, 'r');
-  try {
-    const target = openSync(to, 'wx');
-    try {
-      let done = 0;
-      for (let read = readSync(source, chunk); read > 0; read = readSync(source, chunk)) {
-        const part = chunk.subarray(0, read);
-        digest.update(part);
-        for (let written = 0; written < read; ) written += writeSync(target, part, written);
-        done += read;
-      }
-      if (done !== expectedBytes) throw new Error(`${from} changed while it was copied`);
-    } finally {
-      closeSync(target);
-    }
-  } finally {
-    closeSync(source);
-  }
-  return digest.digest('hex');
 }
 
 export interface OldMediaIndex {

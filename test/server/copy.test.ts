@@ -60,12 +60,12 @@ test('a sync whose client went away is not waited for longer than for any other'
 test('nobody of that id, a user who never synced, and a server that closes', async (t) => {
   const to = mkdtempSync(join(tmpdir(), 'anki-sync-copy-'));
   t.after(() => rmSync(to, { recursive: true, force: true }));
-  const running = await runningServer();
+  await using running = await runningServer();
   await running.user('ada');
   assert.equal(await running.server.copyUser('nobody', to), false);
   assert.equal(await running.server.copyUser(idOf(running.base, 'ada'), to), true);
-  assert.deepEqual(readdirSync(to), []);
+  assert.deepEqual(readdirSync(to), ['media.db']);
   const id = idOf(running.base, 'ada');
-  await running.stop();
+  await running.close();
   await assert.rejects(running.server.copyUser(id, to), (error) => error instanceof SyncError && error.code === 'CLOSING');
 });

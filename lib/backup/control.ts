@@ -1,0 +1,124 @@
+/**
+ * The way from `anki-sync backup` to the server that holds the data folder: a socket that only the server's own account may
+ * open. One line of JSON each way; a connection's copies are removed when it ends.
+ *
+ * - `{"copy":"<user id>"}` → `{"folder":"<path>"}` with collection and media index in it, or `{"error":"<words>"}`
+ */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { SyncError } from '../errors.ts';
+import { stagingFolder } from '../storage/files/staging.ts';
+
+/** What of a SyncServer the control needs. */
+export interface Copier {
+  copyUser(userId: string, to: string): Promise<boolean>;
+}
+
+/** Of `sockaddr_un`, on the systems with the shortest. */
+const MAX_SOCKET_PATH_BYTES = 100;
+
+/** The data folder must be locked by this process. */
+export async function openControl(base: string, server: Copier): Promise<{ close(): Promise<void> }> {
+  const { path, remove } = socketPath(base);
+  const sockets = new Set<Socket>();
+  const listener = createServer((socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    serve(socket, base, server);
+  });
+  listener.listen(path);
+  await once(listener, 'listening');
+  if (process.platform !== 'win32') chmodSync(path, 0o600);
+  writeFileSync(`${whereabouts(base)}.new`, JSON.stringify({ path }), { mode: 0o600 });
+  renameSync(`${whereabouts(base)}.new`, whereabouts(base));
+  return {
+    async close() {
+      rmSync(whereabouts(base), { force: true });
+      for (const socket of sockets) socket.destroy();
+      listener.close();
+      await once(listener, 'close');
+      remove();
+    },
+  };
+}
+
+function whereabouts(base: string): string {
+  return join(base, '.anki-sync', 'control.json');
+}
+
+function socketPath(base: string): { path: string; remove(): void } {
+  if (process.platform === 'win32') return { path: `\\\\.\\pipe\\anki-sync-${randomBytes(16).toString('hex')}`, remove() {} };
+  const near = join(base, '.anki-sync', 'control.sock');
+  if (Buffer.byteLength(near) <= MAX_SOCKET_PATH_BYTES) {
+    // of a process that was killed
+    rmSync(near, { force: true });
+    return { path: near, remove: () => rmSync(near, { force: true }) };
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'anki-sync-'));
+  return { path: join(folder, 'control.sock'), remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+function serve(socket: Socket, base: string, server: Copier): void {
+  const folder = join(stagingFolder(base), `backup-${randomBytes(12).toString('hex')}`);
+  let copies = 0;
+  let busy: Promise<void> = Promise.resolve();
+  socket.on('error', () => {});
+  createInterface({ input: socket }).on('line', (line) => {
+    busy = busy.then(() => answer(line));
+  });
+  socket.once('close', () => void busy.then(() => rmSync(folder, { recursive: true, force: true })));
+
+  async function answer(line: string): Promise<void> {
+    let reply: object;
+    try {
+      const { copy } = JSON.parse(line) as { copy: string };
+      const to = join(folder, String(++copies));
+      mkdirSync(to, { recursive: true });
+      reply = (await server.copyUser(copy, to)) ? { folder: to } : { error: 'there is no such user' };
+    } catch (error) {
+      reply = { error: error instanceof SyncError ? (error.detail ?? error.message) : (error as Error).message };
+    }
+    if (!socket.destroyed) socket.write(`${JSON.stringify(reply)}\n`);
+  }
+}
+
+export interface ControlClient {
+  /** Answers a folder with the copies; it goes away with the connection. */
+  copyUser(userId: string): Promise<string>;
+  close(): void;
+}
+
+/** Null when no server with a control runs on the data folder. */
+export async function connectToControl(base: string): Promise<ControlClient | null> {
+  let path: string;
+  try {
+    ({ path } = JSON.parse(readFileSync(whereabouts(base), 'utf8')) as { path: string });
+  } catch {
+    return null;
+  }
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+  } catch {
+    return null;
+  }
+  socket.on('error', () => {});
+  const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
+  return {
+    async copyUser(userId) {
+      socket.write(`${JSON.stringify({ copy: userId })}\n`);
+      const { value, done } = await lines.next();
+      if (done === true) throw new Error('the server ended');
+      const reply = JSON.parse(value as string) as { folder?: string; error?: string };
+      if (reply.folder === undefined) throw new Error(reply.error);
+      return reply.folder;
+    },
+    close: () => void socket.end(),
+  };
+}
+
