@@ -242,7 +242,11 @@ def swap_deck_names(col, clock, pick):
 @action
 def patch_deck(col, clock, pick, patch_json):
     deck = col.decks.get(chosen(col, "select id from decks", pick)[0])
-    deck.update(json.loads(patch_json))
+    patch = json.loads(patch_json)
+    if deck["dyn"] and "newLimit" in patch:
+        # a key that only normal decks have: lost when the collection becomes schema 11 (docs/differences.md)
+        raise Nothing()
+    deck.update(patch)
     changed_for_sure(deck, clock)
     col.decks.update_dict(deck)
 
