@@ -29,14 +29,24 @@ export async function applyChanges(sync: RunningSync, incoming: UnchunkedChanges
 async function changesForClient(sync: RunningSync): Promise<string> {
   const { store, clientUsn } = sync;
   const list = async (kind: ObjectKind): Promise<string> =>
-    `[${(await store.pendingObjects(kind, clientUsn)).map((object) => object.json).join(',')}]`;
+    `[${(await store.pendingObjects(kind, clientUsn)).sort(byId).map((object) => object.json).join(',')}]`;
   const parts = [
     `"models":${await list('notetypes')}`,
     `"decks":[${await list('decks')},${await list('deckConfigs')}]`,
-    `"tags":${JSON.stringify(await store.pendingTags(clientUsn))}`,
+    `"tags":${JSON.stringify((await store.pendingTags(clientUsn)).sort(byFoldedName))}`,
   ];
   if (!sync.clientIsNewer) parts.push(`"conf":${await store.config()}`, `"crt":${await store.creationSecs()}`);
   return `{${parts.join(',')}}`;
+}
+
+/** The official server's order. It matters: who comes first keeps a name that two objects claim. */
+function byId(a: NamedObject, b: NamedObject): number {
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+}
+
+/** Likewise: the first of two tags that differ by case decides how parents are written. By code points, as Anki compares. */
+function byFoldedName(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(unicaseKey(a)), Buffer.from(unicaseKey(b)));
 }
 
 /** The incoming one wins when its mtime is equal or newer, whether or not ours is pending. */

@@ -5,7 +5,6 @@ import type { Scenario } from '../stage.ts';
 export const foundByRandomRounds: Scenario[] = [
   {
     name: 'tags of several syncs reach a device in the order of their names, so that it gives a parent and its child one form',
-    todo: 'the answer to applyChanges has new tags in the order in which they came; the official server sorts them by unicase',
     async run(stage) {
       const [a, b] = await stage.twoDevices();
       const [one, two] = (await a.do<number[]>('find_notes')) as [number, number];
@@ -20,7 +19,6 @@ export const foundByRandomRounds: Scenario[] = [
   },
   {
     name: 'decks and notetypes that swapped names reach a device in the order of their ids, so that it does what every other one does',
-    todo: 'the answer to applyChanges has decks and notetypes in the order in which they came; the official server sorts them by id',
     async run(stage) {
       const [a, b] = await stage.twoDevices();
       const c = await stage.device();
