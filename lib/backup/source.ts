@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { usersDatabasePath } from '../auth/users-schema.ts';
 import { DataFolderInUseError, lockDataFolder } from '../storage/files/data-folder-lock.ts';
-import { syncFile } from '../storage/sqlite/collection-file.ts';
+import { syncFile } from '../storage/files/durable.ts';
 import { copyDatabase } from '../storage/sqlite/database-copy.ts';
 import { connectToControl } from './control.ts';
 import { BackupError, type BackedUpUser } from './manifest.ts';

@@ -6,7 +6,7 @@ import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import yauzl from 'yauzl';
 import yazl from 'yazl';
-import { syncFile } from '../storage/sqlite/collection-file.ts';
+import { syncFile } from '../storage/files/durable.ts';
 import { BackupError, MANIFEST, parseManifest, type Manifest } from './manifest.ts';
 
 /** Writes beside `to`, reads all of it again, and renames. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { copyDatabase, DatabaseInUseError } from '../storage/sqlite/database-copy.ts';
 import { prepareUpload } from '../storage/sqlite/anki2.ts';
-import { syncFile } from '../storage/sqlite/collection-file.ts';
+import { syncFile } from '../storage/files/durable.ts';
 import { writeMediaIndex } from '../storage/sqlite/media-index-file.ts';
 import { copyMedia, listMedia, newIndex, readOldIndex } from './old-media.ts';
 

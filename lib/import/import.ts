@@ -17,8 +17,7 @@ import { UsersDatabase } from '../auth/users-database.ts';
 import { UsersError } from '../auth/users-error.ts';
 import { usersDatabasePath } from '../auth/users-schema.ts';
 import { lockDataFolder } from '../storage/files/data-folder-lock.ts';
-import { syncFolder } from '../storage/files/durable.ts';
-import { syncFile } from '../storage/sqlite/collection-file.ts';
+import { syncFile, syncFolder } from '../storage/files/durable.ts';
 import { NotImportable, rehearseUser, stageUser, type StagedUser } from './import-user.ts';
 import type { OldServer, OldUser } from './old-server.ts';
 

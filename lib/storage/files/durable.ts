@@ -1,5 +1,5 @@
 /** What it takes for a change of files to survive a loss of power: data by fsync of the file, names by fsync of the folder. */
-import { closeSync, fsync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, fsync, fsyncSync, mkdirSync, openSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -7,11 +7,11 @@ const syncDescriptor = promisify(fsync);
 
 /** Makes the contents of the files durable. All are in flight at once: journaling file systems commit them together. */
 export async function syncFiles(paths: readonly string[]): Promise<void> {
-  const results = await Promise.allSettled(paths.map(syncFile));
+  const results = await Promise.allSettled(paths.map(syncConcurrently));
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
-async function syncFile(path: string): Promise<void> {
+async function syncConcurrently(path: string): Promise<void> {
   // Windows flushes only what is open for writing
   const descriptor = openSync(path, 'r+');
   try {
@@ -19,6 +19,23 @@ async function syncFile(path: string): Promise<void> {
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Makes the contents of one file durable before it returns. */
+export function syncFile(path: string): void {
+  const descriptor = openSync(path, 'r+');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Takes the place of `to` as a whole, durably: fsync of the file, rename, fsync of the folder. */
+export function replaceFile(from: string, to: string): void {
+  syncFile(from);
+  renameSync(from, to);
+  syncFolder(dirname(to));
 }
 
 /** Makes the names in a folder durable: what was created, renamed into it or removed from it. */

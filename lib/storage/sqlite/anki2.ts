@@ -5,11 +5,11 @@
  * is anything converted. The verdict is that of Anki's own server (`rslib/src/sync/collection/upload.rs`, which opens the
  * file with `integrity_check` and upgrades it); where it differs on purpose, `test/storage/sqlite/anki2.test.ts` says why.
  */
-import { closeSync, fsyncSync, openSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
 import { Schema18Error } from '../../schema/schema18.ts';
 import { checkCol } from './anki2-col.ts';
 import type { ColColumn } from './anki2-col.ts';
+import { syncFile } from '../files/durable.ts';
 import { CorruptFile } from './anki2-corrupt.ts';
 import { lowerAscii } from './anki2-sql.ts';
 import { checkIntegrity } from './anki2-integrity.ts';
@@ -137,15 +137,6 @@ function tidy(db: Database, schema: HostileSchema): void {
     }
     for (const table of schema.internalTables) if (table.startsWith('sqlite_stat')) db.exec(`DROP TABLE ${table}`);
   })();
-}
-
-function syncFile(path: string): void {
-  const fd = openSync(path, 'r+');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** What to log when the file is to blame, or undefined when it is not. SQLite's own words may hold names of the file. */

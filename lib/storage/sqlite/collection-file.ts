@@ -1,8 +1,7 @@
-import { closeSync, fsyncSync, lstatSync, openSync, renameSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { lstatSync, rmSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { newCollection } from '../../schema/new-collection.ts';
-import { syncFolder } from '../files/durable.ts';
+import { replaceFile } from '../files/durable.ts';
 import type { RowKind } from '../storage.ts';
 
 /** Anki's schema 11, from rslib's `storage/schema11.sql`: what a collection looks like at rest. */
@@ -94,23 +93,6 @@ export function openCollectionFile(path: string, cacheKib: number): Database.Dat
 
 export function schemaVersionOf(db: Database.Database): number {
   return db.prepare('SELECT ver FROM col').pluck().get() as number;
-}
-
-/** Takes the place of `to` as a whole, durably: fsync of the file, rename, fsync of the folder. */
-export function replaceFile(from: string, to: string): void {
-  syncFile(from);
-  renameSync(from, to);
-  syncFolder(dirname(to));
-}
-
-/** Makes the contents of one file durable. */
-export function syncFile(path: string): void {
-  const descriptor = openSync(path, 'r+');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 /** What SQLite leaves beside a database that was not closed. */

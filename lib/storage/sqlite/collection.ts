@@ -3,11 +3,11 @@ import { constants, copyFileSync, existsSync, lstatSync, renameSync, rmSync, sta
 import { join } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
 import { SyncError } from '../../errors.ts';
-import { makeFolder } from '../files/durable.ts';
+import { makeFolder, replaceFile } from '../files/durable.ts';
 import { stagingFolder } from '../files/staging.ts';
 import { userFolder } from '../files/user-folder.ts';
 import type { CollectionMeta, CollectionSession, CollectionStore, ExportedFile, UserPlace } from '../storage.ts';
-import { createCollectionFile, hasJournal, isThere, openCollectionFile, replaceFile, schemaVersionOf } from './collection-file.ts';
+import { createCollectionFile, hasJournal, isThere, openCollectionFile, schemaVersionOf } from './collection-file.ts';
 import { SqliteCollectionSession } from './collection-session.ts';
 import { copyClosedDatabase } from './database-copy.ts';
 import { pruneSnapshots, SNAPSHOT_LIMITS, takeSnapshot, type SnapshotLimits } from './snapshots.ts';

@@ -1,7 +1,6 @@
 import { constants, copyFileSync, existsSync, linkSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeFolder, syncFolder } from '../files/durable.ts';
-import { replaceFile } from './collection-file.ts';
+import { makeFolder, replaceFile, syncFolder } from '../files/durable.ts';
 
 export interface SnapshotLimits {
   /** How many replaced collections are kept per user. Default 5. */
