@@ -66,7 +66,7 @@ export const KINDS = {
 
 export type Kind = keyof typeof KINDS;
 
-const KIND_OF = new Map(Object.entries(KINDS).map(([kind, number]) => [number, kind as Kind]));
+const KIND_OF: ReadonlyMap<number, Kind> = new Map(Object.entries(KINDS).map(([kind, number]) => [number, kind as Kind] as const));
 
 /** What takes space on the disk. */
 export const NEED_SPACE: readonly Kind[] = ['create', 'write', 'mkdir', 'link', 'symlink', 'rename', 'allocate', 'sync', 'datasync'];
