@@ -1,7 +1,6 @@
 import { SyncError } from '../errors.ts';
-import { stringifyLossless, type Json } from '../schema/json.ts';
 import { normalizeNoteTags, prepareNote } from '../schema/note-fields.ts';
-import { CARD, idOf, NOTE, REVLOG, type Chunk, type NoteEntry } from '../schema/schema11.ts';
+import { CARD, NOTE, REVLOG, type Chunk, type NoteEntry } from '../schema/schema11.ts';
 import { SchemaError } from '../schema/schema-error.ts';
 import type { Id, RowKind } from '../storage/storage.ts';
 import { notetypesOf, storedUsn, type RunningSync } from './running-sync.ts';
@@ -75,18 +74,18 @@ async function fittingRows(sync: RunningSync, kind: RowKind, ids: Id[]): Promise
 /** `applyChunk`: rows of the client. What is newer here and pending stays (see `mergeRows`). */
 export async function applyChunk(sync: RunningSync, incoming: Chunk): Promise<void> {
   const { store, clientUsn } = sync;
-  for (const row of incoming.revlog) row[REVLOG.usn] = storedUsn(sync, Number(row[REVLOG.usn]));
+  for (const row of incoming.revlog) row[REVLOG.usn] = storedUsn(sync, row[REVLOG.usn]);
   for (const row of incoming.cards) {
-    row[CARD.usn] = storedUsn(sync, Number(row[CARD.usn]));
+    row[CARD.usn] = storedUsn(sync, row[CARD.usn]);
     // as every other device will store it, and the official server too
     if (row[CARD.data] === '') row[CARD.data] = '{}';
   }
-  for (const row of incoming.notes) row[NOTE.usn] = storedUsn(sync, Number(row[NOTE.usn]));
-  if (incoming.revlog.length > 0) await store.mergeRows('revlog', stringifyLossless(incoming.revlog as Json), clientUsn);
-  if (incoming.cards.length > 0) await store.mergeRows('cards', stringifyLossless(incoming.cards as Json), clientUsn);
+  for (const row of incoming.notes) row[NOTE.usn] = storedUsn(sync, row[NOTE.usn]);
+  if (incoming.revlog.length > 0) await store.mergeRows('revlog', incoming.revlog, clientUsn);
+  if (incoming.cards.length > 0) await store.mergeRows('cards', incoming.cards, clientUsn);
   if (incoming.notes.length > 0) {
     const notes = await preparedNotes(sync, incoming.notes);
-    if (notes.length > 0) await store.mergeRows('notes', stringifyLossless(notes as Json), clientUsn);
+    if (notes.length > 0) await store.mergeRows('notes', notes, clientUsn);
   }
 }
 
@@ -99,7 +98,7 @@ async function preparedNotes(sync: RunningSync, notes: NoteEntry[]): Promise<Not
   const prepared: NoteEntry[] = [];
   const unfit: NoteEntry[] = [];
   for (const note of notes) {
-    const notetype = notetypes.get(String(idOf(note[NOTE.mid])));
+    const notetype = notetypes.get(String(note[NOTE.mid]));
     const ready = notetype && preparedNote(note, notetype.sortField, notetype.fieldCount);
     if (ready) prepared.push(ready);
     else unfit.push(note);
@@ -126,11 +125,11 @@ function preparedNote(note: NoteEntry, sortField: number, fieldCount: number): N
 }
 
 async function refuseUnlessOursWins(sync: RunningSync, notes: NoteEntry[]): Promise<void> {
-  const stamps = new Map((await sync.store.noteStamps(notes.map((note) => idOf(note[NOTE.id])))).map((stamp) => [String(stamp.id), stamp]));
+  const stamps = new Map((await sync.store.noteStamps(notes.map((note) => note[NOTE.id]))).map((stamp) => [String(stamp.id), stamp]));
   for (const note of notes) {
-    const ours = stamps.get(String(idOf(note[NOTE.id])));
+    const ours = stamps.get(String(note[NOTE.id]));
     const pending = ours !== undefined && (sync.clientUsn === -1 ? ours.usn === -1 : ours.usn >= sync.clientUsn);
-    if (!pending || ours.mtimeSecs < Number(idOf(note[NOTE.mod]))) {
+    if (!pending || ours.mtimeSecs < Number(note[NOTE.mod])) {
       throw new SyncError('STEP_FAILED', 'a note does not fit its notetype, or its notetype is missing');
     }
   }

@@ -3,7 +3,9 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import Database from 'better-sqlite3';
-import type { CollectionSession, CollectionStore, NamedObject, RowKind, UserPlace } from '../storage/storage.ts';
+import { stringifyLossless } from '../schema/json.ts';
+import { jsonOfId } from '../schema/wire-values.ts';
+import type { CollectionSession, CollectionStore, NamedObject, Row, RowKind, UserPlace } from '../storage/storage.ts';
 
 export interface CollectionStoreSuite {
   name: string;
@@ -17,12 +19,14 @@ export interface CollectionStoreSuite {
 /** Beyond 2^53, as add-ons make them. */
 const HUGE = -7290854878769846350n;
 
-const CARD = (id: number | bigint, mod: number, usn: number, more: { nid?: number; queue?: number; type?: number; due?: number } = {}): string =>
-  `[${id},${more.nid ?? 1},1,0,${mod},${usn},${more.type ?? 0},${more.queue ?? 0},${more.due ?? 7},0,0,0,0,0,0,0,0,"{\\"pos\\":7}"]`;
-const NOTE = (id: number | bigint, mod: number, usn: number, flds = 'front\x1fback'): string =>
-  JSON.stringify([0, 'guid', 1, mod, usn, ' a b ', flds, 'front', 123, 0, '']).replace('[0', `[${id}`);
-const REVLOG = (id: number | bigint, usn: number, ease = 3): string => `[${id},1,${usn},${ease},10,-60,2500,4000,1]`;
-const list = (...rows: string[]): string => `[${rows.join(',')}]`;
+const CARD = (id: number | bigint, mod: number, usn: number, more: { nid?: number; queue?: number; type?: number; due?: number } = {}): Row => [
+  id, more.nid ?? 1, 1, 0, mod, usn, more.type ?? 0, more.queue ?? 0, more.due ?? 7, 0, 0, 0, 0, 0, 0, 0, 0, '{"pos":7}',
+];
+const NOTE = (id: number | bigint, mod: number, usn: number, flds = 'front\x1fback'): Row =>
+  [id, 'guid', 1, mod, usn, ' a b ', flds, 'front', 123, 0, ''];
+const REVLOG = (id: number | bigint, usn: number, ease = 3): Row => [id, 1, usn, ease, 10, -60, 2500, 4000, 1];
+
+const textOf = (...rows: Row[]): string => stringifyLossless(rows.map((row) => row.map((value) => (typeof value === 'bigint' ? jsonOfId(value) : value))));
 
 /** What every `CollectionStore` must do; run it from a file of your own with node:test. */
 export function collectionStoreSuite(suite: CollectionStoreSuite): void {
@@ -77,7 +81,7 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
         user,
         async (session) => {
           assert.equal(session.usn, before.usn);
-          await session.mergeRows('cards', list(CARD(11, 5, 0)), 0);
+          await session.mergeRows('cards', [CARD(11, 5, 0)], 0);
         },
         1_700_000_000_123,
       );
@@ -97,13 +101,20 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
       assert.equal((await store.meta(user)).modifiedMillis, 5_001);
     });
 
+    test('a mod that a wrong clock left far ahead is not kept: no client would be newer for as long', async () => {
+      const user = await setUp();
+      const year = 365 * 86_400_000;
+      assert.equal(await (await store.begin(user, 's')).commit(1_700_000_000_000 + year), 1_700_000_000_000 + year);
+      assert.equal(await (await store.begin(user, 's')).commit(1_700_000_000_000), 1_700_000_000_000);
+    });
+
     test('a rollback leaves no trace of any kind of object', async () => {
       const user = await setUp();
       const before = await store.meta(user);
       const session = await store.begin(user, 's');
-      await session.mergeRows('cards', list(CARD(1, 1, 0)), 0);
-      await session.mergeRows('notes', list(NOTE(1, 1, 0)), 0);
-      await session.mergeRows('revlog', list(REVLOG(1, 0)), 0);
+      await session.mergeRows('cards', [CARD(1, 1, 0)], 0);
+      await session.mergeRows('notes', [NOTE(1, 1, 0)], 0);
+      await session.mergeRows('revlog', [REVLOG(1, 0)], 0);
       await session.applyGraves({ cards: [9], notes: [8], decks: [1] }, 0);
       await session.addTags(['tag'], 0);
       await session.setConfig('{"a":1}');
@@ -124,7 +135,7 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
       const session = await store.begin(user, 's');
       await session.commit(1);
       await assert.rejects(session.counts());
-      await assert.rejects(session.mergeRows('cards', list(CARD(1, 1, 0)), 0));
+      await assert.rejects(session.mergeRows('cards', [CARD(1, 1, 0)], 0));
       await assert.rejects(session.commit(2));
       await session.rollback();
     });
@@ -132,19 +143,19 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
     test('rows keep every digit of 64-bit ids, and come back in the order asked for', async () => {
       const user = await setUp();
       await synced(user, async (session) => {
-        await session.mergeRows('cards', list(CARD(3, 1, 0), CARD(HUGE, 1, 0), CARD(2, 1, 0)), 0);
+        await session.mergeRows('cards', [CARD(3, 1, 0), CARD(HUGE, 1, 0), CARD(2, 1, 0)], 0);
       });
       await looking(user, async (session) => {
         const ids = await session.pendingIds('cards', 0);
         assert.deepEqual(ids, [HUGE, 2, 3]);
-        assert.equal(await session.rows('cards', [3, HUGE, 777]), list(CARD(3, 1, 0), CARD(HUGE, 1, 0)));
+        assert.equal(await session.rows('cards', [3, HUGE, 777]), textOf(CARD(3, 1, 0), CARD(HUGE, 1, 0)));
       });
     });
 
     test('how long rows are is told in the order asked for, with 0 for those that are gone', async () => {
       const user = await setUp();
       await synced(user, async (session) => {
-        await session.mergeRows('notes', list(NOTE(3, 1, 0), NOTE(4, 1, 0, 'ж'.repeat(5000))), 0);
+        await session.mergeRows('notes', [NOTE(3, 1, 0), NOTE(4, 1, 0, 'ж'.repeat(5000))], 0);
       });
       await looking(user, async (session) => {
         const [longer = 0, gone, shorter = 0] = await session.rowBytes('notes', [4, 777, 3]);
@@ -157,7 +168,7 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
     test('pending ids are those from a usn on, by usn and id', async () => {
       const user = await setUp();
       await synced(user, async (session) => {
-        await session.mergeRows('revlog', list(REVLOG(5, 1), REVLOG(4, 2), REVLOG(3, 2), REVLOG(9, 0), REVLOG(8, -1)), 0);
+        await session.mergeRows('revlog', [REVLOG(5, 1), REVLOG(4, 2), REVLOG(3, 2), REVLOG(9, 0), REVLOG(8, -1)], 0);
       });
       await looking(user, async (session) => {
         assert.deepEqual(await session.pendingIds('revlog', 1), [5, 3, 4]);
@@ -168,7 +179,7 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
 
     test('what clients compute for themselves is sent empty', async () => {
       const user = await setUp();
-      await synced(user, (session) => session.mergeRows('notes', list(NOTE(1, 2, 0)), 0));
+      await synced(user, (session) => session.mergeRows('notes', [NOTE(1, 2, 0)], 0));
       assert.deepEqual(JSON.parse(await all(user, 'notes')), [[1, 'guid', 1, 2, 0, ' a b ', 'front\x1fback', '', '', 0, '']]);
     });
 
@@ -177,16 +188,16 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
         const user = await setUp();
         const mods = async (): Promise<[number, number][]> =>
           (JSON.parse(await all(user, kind)) as number[][]).map((r) => [r[0]!, r[kind === 'cards' ? 4 : 3]!]);
-        await synced(user, (session) => session.mergeRows(kind, list(row(1, 100, 5), row(2, 100, 5), row(3, 100, 5), row(4, 100, 4)), 0));
-        await synced(user, (session) => session.mergeRows(kind, list(row(1, 99, 6), row(2, 100, 6), row(3, 101, 6), row(4, 99, 6)), 5));
+        await synced(user, (session) => session.mergeRows(kind, [row(1, 100, 5), row(2, 100, 5), row(3, 100, 5), row(4, 100, 4)], 0));
+        await synced(user, (session) => session.mergeRows(kind, [row(1, 99, 6), row(2, 100, 6), row(3, 101, 6), row(4, 99, 6)], 5));
         assert.deepEqual((await mods()).sort(), [[1, 100], [2, 100], [3, 101], [4, 99]]);
       });
     }
 
     test('a revlog row never overwrites', async () => {
       const user = await setUp();
-      await synced(user, (session) => session.mergeRows('revlog', list(REVLOG(1, 0, 1)), 0));
-      await synced(user, (session) => session.mergeRows('revlog', list(REVLOG(1, 0, 4), REVLOG(2, 0, 2)), 0));
+      await synced(user, (session) => session.mergeRows('revlog', [REVLOG(1, 0, 1)], 0));
+      await synced(user, (session) => session.mergeRows('revlog', [REVLOG(1, 0, 4), REVLOG(2, 0, 2)], 0));
       const rows = JSON.parse(await all(user, 'revlog')) as number[][];
       assert.deepEqual(rows.map((r) => [r[0], r[3]]), [[1, 1], [2, 2]]);
     });
@@ -194,8 +205,8 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
     test('graves remove objects and are kept, even of objects that were never here', async () => {
       const user = await setUp();
       await synced(user, async (session) => {
-        await session.mergeRows('cards', list(CARD(1, 1, 0), CARD(2, 1, 0)), 0);
-        await session.mergeRows('notes', list(NOTE(1, 1, 0)), 0);
+        await session.mergeRows('cards', [CARD(1, 1, 0), CARD(2, 1, 0)], 0);
+        await session.mergeRows('notes', [NOTE(1, 1, 0)], 0);
         await session.putObjects('decks', [deck(55, 'D', 0)]);
       });
       await synced(user, (session) => session.applyGraves({ cards: [1, 77], notes: [1, HUGE], decks: [55] }, 3));
@@ -255,13 +266,13 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
       await synced(user, (session) =>
         session.mergeRows(
           'cards',
-          list(
+          [
             CARD(1, 5, 1, { type: 0, queue: -3 }),
             CARD(2, 5, 1, { type: 2, queue: -2 }),
             CARD(3, 5, 1, { type: 1, queue: -3, due: 1_700_000_000 }),
             CARD(4, 5, 1, { type: 3, queue: -2, due: 40 }),
             CARD(5, 5, 1, { type: 2, queue: -1 }),
-          ),
+          ],
           0,
         ),
       );
@@ -272,15 +283,15 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
 
     test('stamps of notes are those of the notes that exist', async () => {
       const user = await setUp();
-      await synced(user, (session) => session.mergeRows('notes', list(NOTE(1, 30, 2), NOTE(HUGE, 31, 3)), 0));
+      await synced(user, (session) => session.mergeRows('notes', [NOTE(1, 30, 2), NOTE(HUGE, 31, 3)], 0));
       const stamps = await looking(user, (session) => session.noteStamps([1, HUGE, 5]));
       assert.deepEqual(new Set(stamps.map((stamp) => `${stamp.id} ${stamp.usn} ${stamp.mtimeSecs}`)), new Set(['1 2 30', `${HUGE} 3 31`]));
     });
 
     const unsent: Record<string, (session: CollectionSession) => Promise<void>> = {
-      cards: (session) => session.mergeRows('cards', list(CARD(1, 1, -1)), 0),
-      notes: (session) => session.mergeRows('notes', list(NOTE(1, 1, -1)), 0),
-      revlog: (session) => session.mergeRows('revlog', list(REVLOG(1, -1)), 0),
+      cards: (session) => session.mergeRows('cards', [CARD(1, 1, -1)], 0),
+      notes: (session) => session.mergeRows('notes', [NOTE(1, 1, -1)], 0),
+      revlog: (session) => session.mergeRows('revlog', [REVLOG(1, -1)], 0),
       graves: (session) => session.applyGraves({ cards: [1], notes: [], decks: [] }, -1),
       notetypes: (session) => session.putObjects('notetypes', [deck(5, 'N', -1)]),
       decks: (session) => session.putObjects('decks', [deck(5, 'D', -1)]),
@@ -300,7 +311,7 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
 
     test('an export is a whole schema 11 file, with the usn raised by one and a new mod', async () => {
       const user = await setUp();
-      await synced(user, (session) => session.mergeRows('notes', list(NOTE(1, 2, 0)), 0), 1000);
+      await synced(user, (session) => session.mergeRows('notes', [NOTE(1, 2, 0)], 0), 1000);
       const before = await store.meta(user);
       const file = await store.exportFile(user);
       try {
@@ -325,17 +336,17 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
     test('an import replaces everything, and is gone from the staging folder', async () => {
       const [source, target] = [await setUp(), await setUp()];
       await synced(source, async (session) => {
-        await session.mergeRows('cards', list(CARD(HUGE, 2, 0)), 0);
+        await session.mergeRows('cards', [CARD(HUGE, 2, 0)], 0);
         await session.addTags(['kept'], 0);
         await session.applyGraves({ cards: [4], notes: [], decks: [] }, 0);
       });
-      await synced(target, (session) => session.mergeRows('notes', list(NOTE(5, 2, 0)), 0));
+      await synced(target, (session) => session.mergeRows('notes', [NOTE(5, 2, 0)], 0));
       const file = await store.exportFile(source);
       await store.importFile(target, file.path);
       await assert.rejects(writeFile(file.path, '', { flag: 'r+' }), { code: 'ENOENT' });
       assert.deepEqual(await store.meta(target), await store.meta(source));
       assert.equal(await all(target, 'notes'), '[]');
-      assert.equal(await all(target, 'cards'), list(CARD(HUGE, 2, 0)));
+      assert.equal(await all(target, 'cards'), textOf(CARD(HUGE, 2, 0)));
       await looking(target, async (session) => {
         assert.deepEqual(await session.allTags(), ['kept']);
         assert.deepEqual((await session.pendingGraves(0)).cards, [4]);
@@ -344,7 +355,7 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
 
     test('an import that fails leaves what was there', async () => {
       const user = await setUp();
-      await synced(user, (session) => session.mergeRows('notes', list(NOTE(5, 2, 0)), 0));
+      await synced(user, (session) => session.mergeRows('notes', [NOTE(5, 2, 0)], 0));
       const before = await store.meta(user);
       await assert.rejects(store.importFile(user, join(await store.stagingFolder(user), 'not-there.anki2')));
       assert.deepEqual(await store.meta(user), before);
@@ -354,7 +365,7 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
     test('users do not see each other', async () => {
       const [one, two] = [await setUp(), await setUp()];
       const session = await store.begin(one, 's');
-      await session.mergeRows('notes', list(NOTE(5, 2, 0)), 0);
+      await session.mergeRows('notes', [NOTE(5, 2, 0)], 0);
       assert.equal(await all(two, 'notes'), '[]');
       await session.commit(7);
       assert.equal(await all(two, 'notes'), '[]');
@@ -363,7 +374,7 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
 
     test('a user whose data was let go is found again', async () => {
       const user = await setUp();
-      await synced(user, (session) => session.mergeRows('notes', list(NOTE(5, 2, 0)), 0));
+      await synced(user, (session) => session.mergeRows('notes', [NOTE(5, 2, 0)], 0));
       await store.release(user);
       await store.release(user);
       assert.equal((JSON.parse(await all(user, 'notes')) as unknown[]).length, 1);
@@ -371,9 +382,9 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
 
     test('what was committed is there after the store was closed, and what was not is gone', async () => {
       const user = await setUp();
-      await synced(user, (session) => session.mergeRows('notes', list(NOTE(5, 2, 0)), 0), 42);
+      await synced(user, (session) => session.mergeRows('notes', [NOTE(5, 2, 0)], 0), 42);
       const open = await store.begin(user, 's');
-      await open.mergeRows('notes', list(NOTE(6, 2, 0)), 0);
+      await open.mergeRows('notes', [NOTE(6, 2, 0)], 0);
       await store.close();
       store = await suite.reopen();
       assert.equal((await store.meta(user)).modifiedMillis, 42);

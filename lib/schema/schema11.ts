@@ -40,27 +40,27 @@ type Id = number | bigint;
 
 // Rows ----------------------------------------------------------------------------------------------------------------
 
-/** An integer of 64 bits: a number, or what `parseLossless` keeps of a larger one. `idOf` reads it. */
-export type Json64 = Json;
+/** An integer of 64 bits: a number where JavaScript holds it exactly, else a bigint. */
+export type Integer64 = number | bigint;
 
 /**
  * Columns of a row of `notes`. `mod` in seconds; `tags` and `flds` joined.
  * On the wire `sfld`, `csum` and `data` are empty, and `flags` is 0.
  */
 export type NoteEntry = [
-  id: Json64, guid: string, mid: Json64, mod: Json64, usn: number, tags: string, flds: string, sfld: string, csum: string | number,
+  id: Integer64, guid: string, mid: Integer64, mod: Integer64, usn: number, tags: string, flds: string, sfld: string, csum: string | number,
   flags: number, data: string,
 ];
 
 /** Columns of a row of `cards`. `mod` in seconds, `due` and `odue` in days, seconds or positions, `ivl` in days. */
 export type CardEntry = [
-  id: Json64, nid: Json64, did: Json64, ord: number, mod: Json64, usn: number, type: number, queue: number, due: number, ivl: number,
-  factor: number, reps: number, lapses: number, left: number, odue: number, odid: Json64, flags: number, data: string,
+  id: Integer64, nid: Integer64, did: Integer64, ord: number, mod: Integer64, usn: number, type: number, queue: number, due: number, ivl: number,
+  factor: number, reps: number, lapses: number, left: number, odue: number, odid: Integer64, flags: number, data: string,
 ];
 
 /** Columns of a row of `revlog`. `id` and `time` in milliseconds, intervals in days, or in seconds when negative. */
 export type RevlogEntry = [
-  id: Json64, cid: Json64, usn: number, ease: number, ivl: number, lastIvl: number, factor: number, time: number, type: number,
+  id: Integer64, cid: Integer64, usn: number, ease: number, ivl: number, lastIvl: number, factor: number, time: number, type: number,
 ];
 
 /** Positions in a NoteEntry. */
@@ -81,29 +81,26 @@ export interface Chunk {
 }
 
 /** The value to be kept, or undefined when it is not one for this column. */
-type ReadColumn = (value: Json | undefined) => Json | undefined;
+type ReadColumn = (value: Json | undefined) => number | bigint | string | undefined;
 
-const only = (check: Check): ReadColumn => (value) => (check(value) ? value : undefined);
+const only = (check: Check): ReadColumn => (value) => (check(value) ? (value as number | string) : undefined);
 const text = only(isText);
-const i64 = only(isI64);
+const i64: ReadColumn = (value) => (isI64(value) ? idOf(value) : undefined);
 const i32 = only(isI32);
 const u32 = only(isU32);
 const u16 = only(isU16);
 const u8 = only(isU8);
-const i64FromNumber: ReadColumn = (value) => {
-  const integer = int64FromNumber(value);
-  return integer === undefined ? undefined : jsonOfId(Number.isSafeInteger(Number(integer)) ? Number(integer) : integer);
-};
 const cardType = only(upTo(3));
-const cardQueue: ReadColumn = (value) => (typeof value === 'number' && isI32(value) && value >= -3 && value <= 4 ? value : undefined);
+const cardQueue: ReadColumn = (value) => (isI32(value) && (value as number) >= -3 && (value as number) <= 4 ? (value as number) : undefined);
 /** Missing or invalid counts as 0 (learning). */
-const reviewKind: ReadColumn = (value) => (upTo(5)(value) ? value : 0);
+const isReviewKind = upTo(5);
+const reviewKind: ReadColumn = (value) => (isReviewKind(value) ? (value as number) : 0);
 
 const NOTE_COLUMNS: Record<keyof typeof NOTE, ReadColumn> = {
   id: i64, guid: text, mid: i64, mod: i64, usn: i32, tags: text, flds: text, sfld: text, csum: text, flags: u32, data: text,
 };
 const CARD_COLUMNS: Record<keyof typeof CARD, ReadColumn> = {
-  id: i64, nid: i64, did: i64, ord: u16, mod: i64FromNumber, usn: i32, type: cardType, queue: cardQueue, due: i32FromNumber,
+  id: i64, nid: i64, did: i64, ord: u16, mod: int64FromNumber, usn: i32, type: cardType, queue: cardQueue, due: i32FromNumber,
   ivl: u32FromNumber, factor: u16, reps: u32, lapses: u32, left: u32, odue: i32FromNumber, odid: i64, flags: u8, data: text,
 };
 const REVLOG_COLUMNS: Record<keyof typeof REVLOG, ReadColumn> = {
@@ -126,14 +123,15 @@ export function parseChunk(json: Json): Chunk {
 function rows<Row>(chunk: JsonObject, key: string, columns: Record<string, ReadColumn>, mayEndAt?: number): Row[] {
   const list = chunk[key] ?? [];
   if (!Array.isArray(list) || chunk[key] === null) throw new SchemaError(`chunk: ${key}`);
-  const readers = Object.entries(columns);
+  const names = Object.keys(columns);
+  const readers = Object.values(columns);
   return list.map((row) => {
     if (!Array.isArray(row) || row.length > readers.length || row.length < (mayEndAt ?? readers.length)) {
       throw new SchemaError(`${key}: number of columns`);
     }
-    return readers.map(([column, read], index) => {
+    return readers.map((read, index) => {
       const value = read(row[index]);
-      if (value === undefined) throw new SchemaError(`${key}: ${column}`);
+      if (value === undefined) throw new SchemaError(`${key}: ${names[index]}`);
       return value;
     }) as Row;
   });

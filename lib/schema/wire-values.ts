@@ -49,14 +49,14 @@ export const isBoolean: Check = (value) => typeof value === 'boolean';
 export const isList: Check = (value) => Array.isArray(value);
 export const isNumber: Check = (value) => typeof value === 'number' || rawNumber(value) !== undefined;
 export const isAnything: Check = (value) => value !== undefined;
-export const isI64: Check = (value) => inRange(integerOf(value), ...I64);
-export const isI32: Check = (value) => inRange(integerOf(value), -(2n ** 31n), 2n ** 31n - 1n);
+export const isI64: Check = (value) => isSafeInteger(value) || inRange(integerOf(value), ...I64);
+export const isI32: Check = (value) => isSafeInteger(value) && (value | 0) === value;
 export const isU32 = upTo(2 ** 32 - 1);
 export const isU16 = upTo(2 ** 16 - 1);
 export const isU8 = upTo(2 ** 8 - 1);
 
 export function upTo(last: number): Check {
-  return (value) => inRange(integerOf(value), 0n, BigInt(last));
+  return (value) => isSafeInteger(value) && value >= 0 && value <= last;
 }
 
 export function isListOf(check: Check): Check {
@@ -73,6 +73,11 @@ export function orDigits(check: Check): Check {
   return (value) => check(typeof value === 'string' ? integerOfText(value) : value);
 }
 
+/** What JavaScript holds exactly; minus zero is a float to serde_json. Nearly all numbers are of this kind, and bigints cost much more. */
+function isSafeInteger(value: Json | undefined): value is number {
+  return Number.isSafeInteger(value) && !Object.is(value, -0);
+}
+
 function inRange(value: bigint | number | undefined, min: bigint, max: bigint): boolean {
   return value !== undefined && value >= min && value <= max;
 }
@@ -80,8 +85,7 @@ function inRange(value: bigint | number | undefined, min: bigint, max: bigint): 
 /** The value of a number that is written as an integer. Whole, but of any size. */
 function integerOf(value: Json | undefined): number | bigint | undefined {
   if (typeof value === 'number') {
-    // minus zero is a float to serde_json
-    if (Number.isSafeInteger(value)) return Object.is(value, -0) ? undefined : value;
+    if (Number.isSafeInteger(value)) return isSafeInteger(value) ? value : undefined;
     // beyond, a number that came as it prints: its text is exact, its value is not
     return /^-?\d+$/.test(String(value)) ? BigInt(String(value)) : undefined;
   }
@@ -102,6 +106,10 @@ function integerOfText(text: string): Json | undefined {
 export function idOf(value: Json | undefined): number | bigint {
   const integer = integerOf(typeof value === 'string' ? integerOfText(value) : value);
   if (integer === undefined || !inRange(integer, ...I64)) throw new SchemaError('an id is not a 64-bit integer');
+  return narrow(integer);
+}
+
+function narrow(integer: number | bigint): number | bigint {
   return Number.isSafeInteger(Number(integer)) ? Number(integer) : integer;
 }
 
@@ -114,22 +122,25 @@ export function jsonOfId(id: number | bigint): Json {
  * Where rslib takes floats for integers (old clients wrote `due` and intervals so), it cuts the fraction off, holds the
  * result within 64 bits, and then keeps the lowest 32; `u32` makes negative ones 0 first. Undefined when it is no number.
  */
-export function int64FromNumber(value: Json | undefined): bigint | undefined {
+export function int64FromNumber(value: Json | undefined): number | bigint | undefined {
+  if (isSafeInteger(value)) return value;
   const integer = integerOf(value);
-  if (integer !== undefined && inRange(integer, ...I64)) return BigInt(integer);
+  if (integer !== undefined && inRange(integer, ...I64)) return narrow(BigInt(integer));
   if (!isNumber(value)) return undefined;
   const float = Math.trunc(Number(rawNumber(value) ?? value));
   if (float >= 2 ** 63) return I64[1];
   if (float <= -(2 ** 63)) return I64[0];
-  return BigInt(float);
+  return narrow(BigInt(float));
 }
 
 export function i32FromNumber(value: Json | undefined): number | undefined {
+  if (isI32(value)) return value as number;
   const integer = int64FromNumber(value);
-  return integer === undefined ? undefined : Number(BigInt.asIntN(32, integer));
+  return integer === undefined ? undefined : Number(BigInt.asIntN(32, BigInt(integer)));
 }
 
 export function u32FromNumber(value: Json | undefined): number | undefined {
+  if (isU32(value)) return value as number;
   const integer = int64FromNumber(value);
-  return integer === undefined ? undefined : Number(BigInt.asUintN(32, integer < 0n ? 0n : integer));
+  return integer === undefined ? undefined : Number(BigInt.asUintN(32, integer < 0 ? 0n : BigInt(integer)));
 }

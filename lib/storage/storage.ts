@@ -25,8 +25,11 @@ export interface UserPlace {
 /** A 64-bit id: number where JavaScript holds it exactly, else bigint. */
 export type Id = number | bigint;
 
-/** Text of a JSON array. Rows travel as text because ids and numbers must arrive exactly as they rest. */
+/** Text of a JSON array. Rows leave as text because ids and numbers must arrive exactly as they rest. */
 export type JsonArrayText = string;
+
+/** A row that comes in: values in the order of its columns. Integers beyond 2^53 are bigints. */
+export type Row = readonly (number | bigint | string)[];
 
 /** Text of one JSON object. */
 export type JsonObjectText = string;
@@ -132,6 +135,9 @@ export interface CollectionStore {
    */
   copyTo?(user: UserPlace, path: string): Promise<boolean>;
 
+  /** For the log, when the collection cannot be read: where it rests, and the newest snapshot of it that could be restored. */
+  whereabouts?(user: UserPlace): Promise<{ place: string; snapshot?: string }>;
+
   /** Lets go of everything held for one user (file handles, caches). No session is running. */
   release(user: UserPlace): Promise<void>;
 
@@ -139,7 +145,10 @@ export interface CollectionStore {
   close(): Promise<void>;
 }
 
-/** A running normal sync on one collection, in one transaction. After `commit` or `rollback` every call rejects. */
+/**
+ * A running normal sync on one collection, in one transaction. After `commit` or `rollback` every call rejects.
+ * A call that rejects may have done a part of its work: the engine then rolls back.
+ */
 export interface CollectionSession {
   /** As of `begin`. */
   readonly usn: number;
@@ -187,7 +196,7 @@ export interface CollectionSession {
    * Adds or replaces rows. Who wins (trap 6 of the protocol): a card or note is dropped only when the stored one is
    * pending (`usn >= sinceUsn`, or `= -1` when `sinceUsn` is -1) and its `mod` is equal or newer. A revlog row never overwrites.
    */
-  mergeRows(kind: RowKind, rows: JsonArrayText, sinceUsn: number): Promise<void>;
+  mergeRows(kind: RowKind, rows: readonly Row[], sinceUsn: number): Promise<void>;
 
   /** `usn` and `mod` (seconds) of those of the notes that exist. */
   noteStamps(ids: Id[]): Promise<{ id: Id; usn: number; mtimeSecs: number }[]>;
@@ -201,7 +210,8 @@ export interface CollectionSession {
 
   /**
    * Raises the usn by one, sets `mod` and `ls` to `nowMillis`, and makes everything durable and visible. Answers the `mod`,
-   * which MUST be above the one before even when the clock went back: clients take an equal `mod` for "no changes".
+   * which MUST be above the one before even when the clock went back: clients take an equal `mod` for "no changes". One that is more
+   * than five minutes ahead came from a wrong clock, and MUST NOT be kept.
    */
   commit(nowMillis: number): Promise<number>;
   rollback(): Promise<void>;
@@ -309,6 +319,11 @@ export interface MediaFiles {
   discardStaged(user: UserPlace): Promise<void>;
   /** A file that is current or staged, or null when its bytes are gone. The range may be read while no other call for the user runs. */
   read(user: UserPlace, name: string, sha1: string): Promise<FileRange | null>;
+  /**
+   * Whether there is any file of the user's at all. Where the index has files and this says no, a disk is not mounted or a folder
+   * was lost: nothing is forgotten then. A store whose files cannot go away all at once leaves it out.
+   */
+  hasAny?(user: UserPlace): Promise<boolean>;
   release(user: UserPlace): Promise<void>;
   close(): Promise<void>;
 }

@@ -22,6 +22,8 @@ const SEARCH_TERMS = [
   '[["a",1,1],["b","2",2]]', '[["a",1]]', '[["a",1,1,1]]', '[[1,1,1]]', '[["a",1.0,1]]', '[["a",1,"1"]]', '[["a",-1,-1]]',
 ];
 
+const textOf = (row: readonly (number | bigint | string)[]): string => `[${row.map((value) => (typeof value === 'string' ? JSON.stringify(value) : value)).join(',')}]`;
+
 function ours(parse: (json: Json) => unknown, text: string): 200 | 400 {
   try {
     parse(parseLossless(text));
@@ -185,7 +187,7 @@ test('numbers that came as floats, or too large, are kept as the official server
   const parsed = schema11.parseChunkRequest(parseLossless(body));
   // the server writes the card's data anew, which is not a matter of its shape
   const cards = parsed.cards.map((card) => card.with(schema11.CARD.data, '{}'));
-  for (const row of [...parsed.revlog, ...cards]) assert.equal(stringifyLossless(row as Json), stored.get(keyOf(row)));
+  for (const row of [...parsed.revlog, ...cards]) assert.equal(textOf(row), stored.get(keyOf(row)));
   assert.equal(stored.size, values.length * 9);
 });
 
@@ -249,8 +251,7 @@ test('ids of any size are kept exactly', () => {
   for (const id of ids) {
     const body = `{"chunk":{"revlog":[[${id},${id},0,1,1,1,1,1,1]]}}`;
     const { revlog: [row] } = schema11.parseChunkRequest(parseLossless(body));
-    assert.equal(stringifyLossless([row!] as Json), `[[${id},${id},0,1,1,1,1,1,1]]`);
-    assert.equal(String(schema11.idOf(row![0])), id);
+    assert.equal(textOf(row!), `[${id},${id},0,1,1,1,1,1,1]`);
     assert.equal(schema11.parseGraves({ cards: [parseLossless(id)], notes: [], decks: [] }).cards[0]!.toString(), id);
     assert.equal(schema11.parseDeck(parseLossless(stringifyLossless({ ...DECK, id })) as Json).id.toString(), id);
   }

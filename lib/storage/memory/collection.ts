@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { SyncError } from '../../errors.ts';
 import { parseLossless, rawNumber, stringifyLossless, type Json } from '../../schema/json.ts';
 import { newCollection } from '../../schema/new-collection.ts';
+import { jsonOfId } from '../../schema/wire-values.ts';
 import { readCollectionFile, writeCollectionFile, type CollectionContents } from '../sqlite/collection-contents.ts';
 import type {
   CollectionMeta,
@@ -18,6 +19,7 @@ import type {
   NamedObject,
   NotetypeShape,
   ObjectKind,
+  Row,
   RowKind,
   TableCounts,
   UserPlace,
@@ -73,7 +75,7 @@ export class MemoryCollectionStore implements CollectionStore {
   async exportFile(user: UserPlace): Promise<ExportedFile> {
     const contents = this.#contents(user);
     contents.col.usn += 1;
-    contents.col.mod = Math.max(contents.col.mod + 1, Date.now());
+    contents.col.mod = nextMod(contents.col.mod, Date.now());
     const path = join(await this.stagingFolder(user), `download-${randomBytes(12).toString('hex')}.anki2`);
     writeCollectionFile(path, contents);
     return { path, bytes: statSync(path).size };
@@ -198,9 +200,10 @@ class MemorySession implements CollectionSession {
     });
   }
 
-  async mergeRows(kind: RowKind, rows: JsonArrayText, sinceUsn: number): Promise<void> {
+  async mergeRows(kind: RowKind, rows: readonly Row[], sinceUsn: number): Promise<void> {
     const stored = this.#live.rows[kind];
-    for (const row of parseLossless(rows) as Json[][]) {
+    for (const values of rows) {
+      const row = values.map((value) => (typeof value === 'bigint' ? jsonOfId(value) : value));
       const key = String(idAt(row, 0));
       const ours = stored.get(key);
       if (ours !== undefined) {
@@ -252,7 +255,7 @@ class MemorySession implements CollectionSession {
   async commit(nowMillis: number): Promise<number> {
     const { col } = this.#live;
     col.usn += 1;
-    col.mod = Math.max(col.mod + 1, nowMillis);
+    col.mod = nextMod(col.mod, nowMillis);
     col.ls = col.mod;
     this.#finish(this.#contents);
     return col.mod;
@@ -311,3 +314,8 @@ function numberAt(row: Json[], index: number): number {
 }
 
 export default (): CollectionStore => new MemoryCollectionStore();
+
+/** As `CollectionSession.commit` tells it. */
+function nextMod(mod: number, nowMillis: number): number {
+  return mod > nowMillis + 300_000 ? nowMillis : Math.max(mod + 1, nowMillis);
+}

@@ -9,6 +9,7 @@ import type {
   NamedObject,
   NotetypeShape,
   ObjectKind,
+  Row,
   RowKind,
   TableCounts,
 } from '../storage.ts';
@@ -25,6 +26,13 @@ const SENT_AS: Record<string, string> = { 'notes.sfld': "''", 'notes.csum': "''"
 function pendingClause(sinceUsn: number): string {
   return sinceUsn === -1 ? 'usn = ?' : 'usn >= ?';
 }
+
+/**
+ * The `mod` of a change at `:now`: above the one before, since clients take an equal one for "no changes". One that is further ahead
+ * than the five minutes by which clients accept a clock to be off came from a wrong clock, and is not kept: to a `mod` of next
+ * year, no client would be newer until then, and what it changes in the config would be lost at each sync.
+ */
+export const NEXT_MOD = 'CASE WHEN mod > :now + 300000 THEN :now ELSE max(mod + 1, :now) END';
 
 /** One normal sync: an open transaction on the user's collection. The store that made it owns the connection. */
 export class SqliteCollectionSession implements CollectionSession {
@@ -171,20 +179,21 @@ export class SqliteCollectionSession implements CollectionSession {
       .all(idsText(ids)) as number[];
   }
 
-  async mergeRows(kind: RowKind, rows: JsonArrayText, sinceUsn: number): Promise<void> {
+  async mergeRows(kind: RowKind, rows: readonly Row[], sinceUsn: number): Promise<void> {
     this.#live();
     const columns = COLUMNS[kind];
-    const values = columns.map((_, index) => `r.value ->> ${index}`).join(', ');
-    const into = `INTO ${kind} (${columns.join(', ')}) SELECT ${values} FROM json_each(?) r WHERE true`;
-    if (kind === 'revlog') {
-      this.#prepare(`INSERT OR IGNORE ${into}`).run(rows);
-      return;
-    }
-    const update = columns.slice(1).map((column) => `${column} = excluded.${column}`).join(', ');
-    this.#prepare(
-      `INSERT ${into} ON CONFLICT (id) DO UPDATE SET ${update}
-       WHERE NOT (${kind}.${pendingClause(sinceUsn)} AND ${kind}.mod >= excluded.mod)`,
-    ).run(rows, sinceUsn);
+    // row by row with bound values: half the time of one statement that takes a JSON text of all rows apart
+    const insert = this.#prepare(
+      `INSERT INTO ${kind} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')}) ON CONFLICT (id) DO NOTHING`,
+    );
+    const present: Row[] = [];
+    for (const row of rows) if (insert.run(row).changes === 0) present.push(row);
+    if (kind === 'revlog' || present.length === 0) return;
+    const replace = this.#prepare(
+      `UPDATE ${kind} SET ${columns.slice(1).map((column) => `${column} = ?`).join(', ')} WHERE id = ? AND NOT (${pendingClause(sinceUsn)} AND mod >= ?)`,
+    );
+    const mod = columns.indexOf('mod');
+    for (const row of present) replace.run(row.slice(1), row[0], sinceUsn, row[mod]);
   }
 
   async noteStamps(ids: Id[]): Promise<{ id: Id; usn: number; mtimeSecs: number }[]> {
@@ -240,7 +249,7 @@ export class SqliteCollectionSession implements CollectionSession {
   async commit(nowMillis: number): Promise<number> {
     this.#live();
     this.#json.write();
-    const modified = this.#prepare('UPDATE col SET usn = usn + 1, mod = max(mod + 1, :now), ls = max(mod + 1, :now) RETURNING mod')
+    const modified = this.#prepare(`UPDATE col SET usn = usn + 1, mod = ${NEXT_MOD}, ls = ${NEXT_MOD} RETURNING mod`)
       .pluck()
       .get({ now: nowMillis }) as number;
     this.#db.exec('COMMIT');

@@ -25,7 +25,7 @@ afterEach(async () => {
 /** Commits one review, so that states can be told apart. */
 async function review(id: number, of = store): Promise<void> {
   const session = await of.begin(user, 's');
-  await session.mergeRows('revlog', `[[${id},1,0,3,1,1,2500,1000,1]]`, 0);
+  await session.mergeRows('revlog', [[id, 1, 0, 3, 1, 1, 2500, 1000, 1]], 0);
   await session.commit(Date.now());
 }
 
