@@ -54,7 +54,7 @@ export interface RestoreOptions {
 /** @throws BackupError, DataFolderInUseError */
 export async function restoreBackup(options: RestoreOptions): Promise<void> {
   const base = resolve(options.base);
-  const lock = await lockDataFolder(base);
+  const lock = await lockDataFolder(base, 'anki-sync restore');
   const unpacked = join(base, '.anki-sync', 'restore');
   try {
     rmSync(unpacked, { recursive: true, force: true });
@@ -74,7 +74,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<void> {
 
 /** @throws BackupError, DataFolderInUseError */
 export async function restoreSnapshot(base: string, name: string, snapshot: string): Promise<string> {
-  const lock = await lockDataFolder(base);
+  const lock = await lockDataFolder(base, 'anki-sync restore');
   try {
     return await withStores(resolve(base), async ({ database, collections }) => {
       const row = database.userByLoginName(name);

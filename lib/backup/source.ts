@@ -38,7 +38,7 @@ export async function openSource(base: string): Promise<BackupSource> {
       close: async () => control.close(),
     };
   }
-  const lock = await lockDataFolder(base).catch((error: unknown) => {
+  const lock = await lockDataFolder(base, 'anki-sync backup').catch((error: unknown) => {
     if (!(error instanceof DataFolderInUseError)) throw error;
     throw new BackupError(`${error.message}. A server that was not started with "serve" cannot be asked for copies`);
   });

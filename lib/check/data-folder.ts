@@ -34,7 +34,7 @@ interface Place {
  */
 export async function checkDataFolder(options: CheckOptions): Promise<number> {
   const base = resolve(options.base);
-  const lock = await lockDataFolder(base);
+  const lock = await lockDataFolder(base, 'anki-sync check');
   const scratch = join(base, '.anki-sync', 'check');
   try {
     rmSync(scratch, { recursive: true, force: true });

@@ -18,12 +18,14 @@ import { closeListener, createListener, listen } from './listener.ts';
 import { oldPaths } from './old-paths.ts';
 import type { OldSettings } from './old-settings.ts';
 import { serveFlags, serveSettings } from './settings.ts';
-import { stopSignal } from './signals.ts';
+import { endAtOnce, stopSignal } from './signals.ts';
 import { ownName, packageVersion, shellWord, type Surroundings } from './surroundings.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Container runtimes kill after 10 s: until then, everything has to be closed and on disk. */
 const MAX_CLOSING_MS = 8_000;
+/** After the signal. Whatever a thread is still doing then is nobody's answer any more. */
+const GIVE_UP_MS = 9_500;
 
 export async function serve(args: string[], { env, homeFolder, output }: Surroundings): Promise<number> {
   const { words, flags } = parseFlags(args, serveFlags);
@@ -47,6 +49,7 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
     },
   });
   const closing: (() => Promise<void>)[] = [];
+  let givingUp: NodeJS.Timeout | undefined;
   try {
     await sync.ready;
     const control = await openControl(base, sync);
@@ -59,13 +62,19 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
       const url = urlToEnter(tls === undefined ? 'http' : 'https', address, port);
       if (environmentUsers.length === 0) await welcomeFirstUser(base, firstUser, say);
       say(`listening on ${address} port ${port}; enter ${url} in Anki (open it in a browser to read how)`);
-      say(`${await stop}: closing`);
+      const signal = await stop;
+      say(`${signal}: closing`);
+      givingUp = setTimeout(() => {
+        say('some work did not end in time and is given up; the next start tidies up');
+        endAtOnce(signal);
+      }, GIVE_UP_MS);
     } finally {
       await closeListener(listener, MAX_CLOSING_MS);
     }
   } finally {
     for (const close of closing) await close();
     await sync.close();
+    clearTimeout(givingUp);
   }
   return 0;
 }

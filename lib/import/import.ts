@@ -50,7 +50,7 @@ export function importFolder(base: string): string {
 export async function importUsers({ users }: OldServer, options: ImportOptions): Promise<void> {
   const base = resolve(options.base);
   if (options.dryRun) return rehearse(users, base, options);
-  const lock = await lockDataFolder(base);
+  const lock = await lockDataFolder(base, 'anki-sync import');
   try {
     const staging = importFolder(base);
     rmSync(staging, { recursive: true, force: true });

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 import { makeFolder, syncFolder } from './durable.ts';
 
-/** Another server process holds the data folder. For the operator; never reaches a request. */
+/** Another server or command holds the data folder. For the operator; never reaches a request. */
 export class DataFolderInUseError extends Error {
   readonly code = 'DATA_FOLDER_IN_USE';
 
@@ -14,7 +14,10 @@ export class DataFolderInUseError extends Error {
   }
 }
 
-/** Held by `serve` as long as it runs. Commands that manage users do not take it: they run beside the server. */
+/** Who works on a data folder: a server, or a command that needs it for itself. */
+export type DataFolderHolder = 'server' | 'anki-sync import' | 'anki-sync check' | 'anki-sync backup' | 'anki-sync restore';
+
+/** Held by a server as long as it runs. Commands that manage users do not take it: they run beside the server. */
 export interface DataFolderLock {
   release(): Promise<void>;
 }
@@ -32,9 +35,10 @@ const held = new Set<Database.Database>();
  * handle that it closes.
  *
  * @param base the data folder; made if missing
+ * @param holder who asks, for the message to the next one
  * @throws DataFolderInUseError at once, also when the holder is this very process
  */
-export async function lockDataFolder(base: string): Promise<DataFolderLock> {
+export async function lockDataFolder(base: string, holder: DataFolderHolder = 'server'): Promise<DataFolderLock> {
   const folder = join(resolve(base), '.anki-sync');
   makeFolder(resolve(base));
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -48,12 +52,12 @@ export async function lockDataFolder(base: string): Promise<DataFolderLock> {
     db.close();
     const { code, message } = error as { code?: string; message: string };
     if (code?.startsWith('SQLITE_BUSY') !== true) throw new Error(`the data folder ${base} cannot be locked on its file system (${code}: ${message})`, { cause: error });
-    throw new DataFolderInUseError(`another server is running on the data folder ${base}${await describeHolder(holderPath)}: stop it first, or use another folder`);
+    throw new DataFolderInUseError(await inUse(base, holderPath));
   }
   try {
     // only for the message above; the lock does not depend on it
-    const holder = JSON.stringify({ pid: process.pid, host: hostname(), sinceSecs: Math.floor(Date.now() / 1000) });
-    await writeFile(`${holderPath}.new`, holder);
+    const about: HolderFile = { holder, pid: process.pid, host: hostname(), sinceSecs: Math.floor(Date.now() / 1000) };
+    await writeFile(`${holderPath}.new`, JSON.stringify(about));
     await rename(`${holderPath}.new`, holderPath);
   } catch (error) {
     db.close();
@@ -68,11 +72,26 @@ export async function lockDataFolder(base: string): Promise<DataFolderLock> {
   return { release: () => (released ??= release()) };
 }
 
-async function describeHolder(path: string): Promise<string> {
+interface HolderFile {
+  holder: DataFolderHolder;
+  pid: number;
+  host: string;
+  sinceSecs: number;
+}
+
+async function inUse(base: string, holderPath: string): Promise<string> {
+  let about: HolderFile;
+  let since: string;
   try {
-    const { pid, host, sinceSecs } = JSON.parse(await readFile(path, 'utf8')) as { pid: number; host: string; sinceSecs: number };
-    return ` (process ${pid} on ${host}, since ${new Date(sinceSecs * 1000).toISOString()})`;
+    about = JSON.parse(await readFile(holderPath, 'utf8')) as HolderFile;
+    since = new Date(about.sinceSecs * 1000).toISOString();
   } catch {
-    return '';
+    return `another server or anki-sync command is at work on the data folder ${base}: stop it first, or use another folder`;
   }
+  const { holder, pid, host } = about;
+  const who = `(process ${pid} on ${host}, since ${since})`;
+  if (holder === undefined || holder === 'server') {
+    return `another server is running on the data folder ${base} ${who}: stop it first, or use another folder`;
+  }
+  return `${holder} is at work on the data folder ${base} ${who}: wait until it is done, or use another folder`;
 }
