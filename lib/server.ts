@@ -294,6 +294,7 @@ class Hall implements SyncServer {
       if (verdict.verdict === 'corrupt') return this.#refuseUpload(request, user, CORRUPT, verdict.reason);
       if (verdict.verdict === 'too-new') return this.#refuseUpload(request, user, TOO_NEW, `schema ${verdict.schemaVersion}`);
       if (verdict.losses.length > 0) this.#note('info', 'upload', user, `not kept in schema 11: ${verdict.losses.slice(0, 20).join('; ')}`);
+      await this.#stillSignedIn(rooms, request, user);
       return await this.#answer(request, await rooms.engine.run({ step: 'upload', user: place, path }));
     } catch (error) {
       if (!(error instanceof SyncError)) throw error;
@@ -303,6 +304,12 @@ class Hall implements SyncServer {
     } finally {
       await rm(path, { force: true });
     }
+  }
+
+  /** An upload may take hours. Whoever was signed out or removed meanwhile, perhaps to give the name to somebody else, changes nothing any more. */
+  async #stillSignedIn(rooms: Rooms, request: SyncRequest, user: User): Promise<void> {
+    const now = await rooms.hostKeys.resolve(request.hostKey);
+    if (now?.id !== user.id) throw new SyncError('HOST_KEY_UNKNOWN', 'the host key ended during the upload: sign in again');
   }
 
   #refuseUpload(request: SyncRequest, user: User, words: string, reason: string): Promise<HttpResponse> {
@@ -315,6 +322,7 @@ class Hall implements SyncServer {
     const path = await this.#stagingFile(rooms, { step: 'mediaStagingFolder', user: place }, 'media', '.zip');
     try {
       await receiveBody(request, path, this.#options.limits);
+      await this.#stillSignedIn(rooms, request, user);
       return await this.#answer(request, await rooms.engine.run({ step: 'uploadChanges', user: place, path }));
     } catch (error) {
       if (error instanceof SyncError && error.code === 'UPLOAD_EMPTY') throw new SyncError('MEDIA_ZIP_INVALID', 'the zip is empty');

@@ -26,6 +26,7 @@ export interface EngineOptions {
 
 /** A user whose data may be open somewhere. */
 interface Resident {
+  /** Of the latest call. */
   place: UserPlace;
   room: Room;
   tail: Promise<unknown>;
@@ -52,7 +53,10 @@ export class Engine {
   #lane = new Lane();
   #threads: (ThreadRoom | undefined)[];
   #mainRoom: MainRoom | undefined;
-  /** In the order of last use. */
+  /**
+   * By folder, in the order of last use. Two users never share a folder at a time, but one after the other may have it: a user who was
+   * removed while a sync ran, and was added again. Only one room may hold what is in it.
+   */
   #residents = new Map<string, Resident>();
   /** Requests on the way, by user id. */
   #admitted = new Map<string, number>();
@@ -127,7 +131,7 @@ export class Engine {
   }
 
   #resident(place: UserPlace): Resident {
-    let resident = this.#residents.get(place.userId);
+    let resident = this.#residents.get(place.folder);
     if (resident === undefined) {
       resident = {
         place,
@@ -145,8 +149,13 @@ export class Engine {
       resident.tail = Promise.all([resident.tail, this.#placeForOne()]);
       resident.closing = false;
     }
-    this.#residents.delete(place.userId);
-    this.#residents.set(place.userId, resident);
+    if (resident.place.userId !== place.userId) {
+      // nothing of the user before lives on: no running sync, nothing that a store keeps by the user's id
+      this.#enqueue(resident, { step: 'release', user: resident.place }).catch(() => {});
+      resident.place = place;
+    }
+    this.#residents.delete(place.folder);
+    this.#residents.set(place.folder, resident);
     return resident;
   }
 
@@ -229,7 +238,7 @@ export class Engine {
   }
 
   #forget(resident: Resident): void {
-    if (resident.closing) this.#residents.delete(resident.place.userId);
+    if (resident.closing) this.#residents.delete(resident.place.folder);
   }
 
   #chooseRoom(): Room {
