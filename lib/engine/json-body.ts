@@ -1,8 +1,8 @@
 /** JSON from outside → value, without ever bringing the thread near the end of its heap. */
 import { getHeapStatistics } from 'node:v8';
 import { SyncError } from '../errors.ts';
-import { parseLossless, type Json } from '../schema/json.ts';
-import { hasMoreValues } from '../schema/json-values.ts';
+import { parseNumbersLossless, type Json } from '../schema/json.ts';
+import { surveyJson } from '../schema/json-values.ts';
 
 /**
  * When a heap is full, V8 ends one thread; but when a single large object does not fit any more, it ends the whole process.
@@ -18,13 +18,17 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Throws BODY_NOT_JSON (400), and BODY_TOO_LARGE (413) for what this thread has no memory for. */
 export function parseJsonBody(body: Uint8Array): Json {
   const heapBytes = getHeapStatistics().heap_size_limit;
-  const maxValues = heapBytes * VALUES_PER_HEAP_BYTE;
-  if (body.length > heapBytes * BYTES_PER_HEAP_BYTE || hasMoreValues(body, maxValues)) {
-    throw new SyncError('BODY_TOO_LARGE', 'the body is too large');
-  }
+  if (body.length > heapBytes * BYTES_PER_HEAP_BYTE) throw tooLarge();
+  const { tooManyValues, mayLose } = surveyJson(body, heapBytes * VALUES_PER_HEAP_BYTE);
+  if (tooManyValues) throw tooLarge();
   try {
-    return parseLossless(utf8.decode(body));
+    const text = utf8.decode(body);
+    return mayLose ? parseNumbersLossless(text) : (JSON.parse(text) as Json);
   } catch (error) {
     throw new SyncError('BODY_NOT_JSON', 'the body is not JSON', { cause: error });
   }
+}
+
+function tooLarge(): SyncError {
+  return new SyncError('BODY_TOO_LARGE', 'the body is too large');
 }

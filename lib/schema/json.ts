@@ -20,7 +20,11 @@ const raw = JSON as unknown as RawJsonSupport;
  */
 export function parseLossless(text: string): Json {
   const plain = JSON.parse(text) as Json;
-  if (!MAY_LOSE.test(text) || !mayLoseOutsideStrings(text)) return plain;
+  return MAY_LOSE.test(text) && mayLoseOutsideStrings(text) ? parseNumbersLossless(text) : plain;
+}
+
+/** The same for a text of which `surveyJson` knows that a number in it may lose. */
+export function parseNumbersLossless(text: string): Json {
   return (JSON.parse as (t: string, r: (k: string, v: unknown, c: { source?: string }) => unknown) => Json)(
     text,
     (_key, value, context) =>

@@ -24,20 +24,25 @@ export function checkJson(value: Json, depth = 0): void {
     return;
   }
   if (typeof value !== 'object' || value === null) return;
+  if (Array.isArray(value)) {
+    if (depth === MAX_DEPTH) throw tooDeep();
+    for (const item of value) checkJson(item, depth + 1);
+    return;
+  }
   const raw = rawNumber(value);
   if (raw !== undefined) {
     if (!Number.isFinite(Number(raw))) throw new SchemaError('a number is out of range');
     return;
   }
-  if (depth === MAX_DEPTH) throw new SchemaError('lists and objects are nested too deep');
-  if (Array.isArray(value)) {
-    for (const item of value) checkJson(item, depth + 1);
-    return;
-  }
+  if (depth === MAX_DEPTH) throw tooDeep();
   for (const [key, item] of Object.entries(value)) {
     if (!key.isWellFormed()) throw new SchemaError('a key is not Unicode');
     checkJson(item, depth + 1);
   }
+}
+
+function tooDeep(): SchemaError {
+  return new SchemaError('lists and objects are nested too deep');
 }
 
 export function isObject(value: Json | undefined): value is JsonObject {

@@ -6,7 +6,7 @@
 import type { Database } from 'better-sqlite3';
 import { parseLossless, rawNumber } from '../../schema/json.ts';
 import type { Json } from '../../schema/json.ts';
-import { hasMoreValues } from '../../schema/json-values.ts';
+import { surveyJson } from '../../schema/json-values.ts';
 import { checkJson } from '../../schema/wire-values.ts';
 import { CorruptFile } from './anki2-corrupt.ts';
 import { MAX_COLUMN_BYTES } from './json-columns.ts';
@@ -28,7 +28,7 @@ export function checkCol(db: Database, columns: readonly ColColumn[]): void {
   }
   for (const column of columns) {
     const text = db.prepare(`SELECT CAST(${column} AS BLOB) FROM col`).pluck().get() as Buffer;
-    if (hasMoreValues(text, MAX_COLUMN_VALUES)) throw new CorruptFile(`col.${column} has too many values`);
+    if (surveyJson(text, MAX_COLUMN_VALUES).tooManyValues) throw new CorruptFile(`col.${column} has too many values`);
     let value: Json;
     try {
       value = parseLossless(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text));
