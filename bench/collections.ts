@@ -25,17 +25,25 @@ export type Collections = Record<CollectionSize, KeptCollection>;
 
 export async function keptCollections(sizes: readonly CollectionSize[], say: (text: string) => void): Promise<Collections> {
   const made: Partial<Collections> = {};
-  for (const size of sizes) made[size] = await keptCollection(size, NOTES[size], 10, say);
+  for (const size of sizes) made[size] = await keptCollection(size, { notes: NOTES[size] }, say);
   return made as Collections;
 }
 
-export async function keptCollection(name: string, notes: number, decks: number, say: (text: string) => void): Promise<KeptCollection> {
+export interface Shape {
+  notes: number;
+  /** Default 10. */
+  decks?: number;
+  /** Reviews of each note. Default 10. */
+  reviews?: number;
+}
+
+export async function keptCollection(name: string, { notes, decks = 10, reviews = 10 }: Shape, say: (text: string) => void): Promise<KeptCollection> {
   mkdirSync(CACHE, { recursive: true });
   const file = join(CACHE, `${name}.anki2`);
   const packed = join(CACHE, `${name}.zst`);
   if (!existsSync(packed)) {
     say(`making a collection of ${notes} notes, once`);
-    await run(await ankiPython(), [MAKER, CACHE, name, String(notes), String(decks)], { env: ankiEnvironment() });
+    await run(await ankiPython(), [MAKER, CACHE, name, String(notes), String(decks), String(reviews)], { env: ankiEnvironment() });
     await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), createZstdCompress(), createWriteStream(`${packed}.new`));
     renameSync(`${packed}.new`, packed);
   }

@@ -1,7 +1,7 @@
-"""Makes a collection as people have it, for the benchmark: make-collection.py FOLDER NAME NOTES [DECKS]
+"""Makes a collection as people have it, for the benchmark: make-collection.py FOLDER NAME NOTES DECKS REVIEWS
 
 Decks, notetypes and settings come from Anki itself; the many rows are written by SQL and then judged by Anki's own database check.
-Each note has two cards and ten reviews. Writes NAME.anki2 as a client sends it in a full upload, and NAME.json with what a client
+Each note has two cards, and REVIEWS reviews. Writes NAME.anki2 as a client sends it in a full upload, and NAME.json with what a client
 must know to go on: counts, usn, times, and some cards and notes to change.
 """
 
@@ -71,7 +71,7 @@ def check(path):
         col.close()
 
 
-def main(folder, name, notes, deck_count=10):
+def main(folder, name, notes, deck_count, reviews):
     path = os.path.join(folder, f"{name}.anki2")
     if os.path.exists(path):
         os.remove(path)
@@ -106,7 +106,7 @@ def main(folder, name, notes, deck_count=10):
                     yield (*mine, 1_700_000_000 + n % 9_000_000, 0, 2, 2, rng.randint(0, 300), interval, 2500, rng.randint(1, 40), 0, 0, 0, 0, 0, data)
 
     def review_rows():
-        for n in range(notes * 10):
+        for n in range(notes * reviews):
             card = NOTE_IDS_FROM + rng.randrange(notes) * 5 + 1 + (n & 1)
             yield (REVIEW_IDS_FROM + n * 59, card, 0, rng.choice((1, 3, 3, 4)), rng.randint(1, 400), rng.randint(1, 300), 2500, rng.randint(900, 60_000), 1)
 

@@ -13,34 +13,38 @@ const START_MILLIS = 120_000;
 export class ServerProcess {
   readonly label: string;
   readonly port: number;
+  /** Folder of the data folders and of the log. */
+  readonly scratch: string;
   readonly #command: string[];
-  readonly #scratch: string;
   #child: ChildProcess | null = null;
+  /** So that a benchmark that fails leaves no server behind. */
+  #killNow = (): void => {};
 
   /** `command` is started with the official server's environment: SYNC_BASE, SYNC_HOST, SYNC_PORT, SYNC_USER1 … */
   constructor(label: string, command: string[], port: number, scratch: string) {
     this.label = label;
     this.#command = command;
     this.port = port;
-    this.#scratch = join(scratch, label);
-    mkdirSync(this.#scratch, { recursive: true });
+    this.scratch = join(scratch, label);
+    mkdirSync(this.scratch, { recursive: true });
   }
 
   /** Resolves with the milliseconds until `/health` answers. `folder` names the data folder, which stays between starts. */
   async start(folder: string, users: readonly User[]): Promise<number> {
-    const base = join(this.#scratch, folder);
+    const base = join(this.scratch, folder);
     mkdirSync(base, { recursive: true });
     const env: NodeJS.ProcessEnv = { ...process.env, SYNC_BASE: base, SYNC_HOST: '127.0.0.1', SYNC_PORT: String(this.port), MAX_SYNC_PAYLOAD_MEGS: '1000' };
     users.forEach((user, i) => (env[`SYNC_USER${i + 1}`] = `${user.name}:${user.password}`));
-    const log = openSync(join(this.#scratch, 'server.log'), 'a');
+    const log = openSync(join(this.scratch, 'server.log'), 'a');
     const begun = performance.now();
     const child = spawn(this.#command[0]!, this.#command.slice(1), { env, stdio: ['ignore', log, log] });
     closeSync(log);
     this.#child = child;
-    process.once('exit', () => child.kill('SIGKILL'));
+    this.#killNow = () => void child.kill('SIGKILL');
+    process.once('exit', this.#killNow);
     for (;;) {
       if (child.exitCode !== null || performance.now() - begun > START_MILLIS) {
-        throw new Error(`${this.label} did not start:\n${readFileSync(join(this.#scratch, 'server.log'), 'utf8').slice(-2000)}`);
+        throw new Error(`${this.label} did not start:\n${readFileSync(join(this.scratch, 'server.log'), 'utf8').slice(-2000)}`);
       }
       if (await fetch(`http://127.0.0.1:${this.port}/health`).then((answer) => answer.ok, () => false)) return performance.now() - begun;
       await sleep(2);
@@ -50,6 +54,7 @@ export class ServerProcess {
   async stop(): Promise<void> {
     const child = this.#child;
     this.#child = null;
+    process.off('exit', this.#killNow);
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, 'exit');
     child.kill('SIGINT');

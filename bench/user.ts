@@ -71,6 +71,11 @@ export class User {
     } finally {
       connection.close();
     }
+    this.knows(facts);
+  }
+
+  /** The server holds this collection, freshly uploaded. */
+  knows(facts: CollectionFacts): void {
     this.#facts = facts;
     this.#counts = structuredClone(facts.counts);
     this.usn = 1;

@@ -55,7 +55,7 @@ export async function manyUsers(run: Run): Promise<void> {
   });
 }
 
-interface LoopEnd {
+export interface LoopEnd {
   millis?: number;
   until?: AbortSignal;
   /** Between two syncs of one of those at once. */
@@ -63,7 +63,7 @@ interface LoopEnd {
 }
 
 /** `atOnce` of the users sync at any time, each again and again. Answers the milliseconds of every sync. */
-async function closedLoop(users: readonly User[], atOnce: number, { millis = Infinity, until, pauseMillis = 0 }: LoopEnd): Promise<number[]> {
+export async function closedLoop(users: readonly User[], atOnce: number, { millis = Infinity, until, pauseMillis = 0 }: LoopEnd): Promise<number[]> {
   const idle = users.slice();
   const waits: number[] = [];
   const endsAt = performance.now() + millis;

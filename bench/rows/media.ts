@@ -7,7 +7,6 @@ import { Connection, jsonOf, requestOf } from '../wire.ts';
 const FILE_BYTES = 100 * 1024;
 /** What a client sends and asks for at a time. */
 const FILES_A_ZIP = 25;
-const TINY_A_ZIP = 1_000;
 
 export async function media(run: Run): Promise<void> {
   const fileCount = run.quick ? 100 : 500;
@@ -30,7 +29,7 @@ export async function media(run: Run): Promise<void> {
     run.say(`${tinyCount} tiny media files up, and the list of them`);
     await inTurn(run, times, async (server, time) => {
       const user = users.get(server)![times + time]!;
-      const zips = inGroups(tiny, TINY_A_ZIP).map((group) => requestOf('/msync/uploadChanges', user.key, 'bench', uploadZip(group)));
+      const zips = inGroups(tiny, FILES_A_ZIP).map((group) => requestOf('/msync/uploadChanges', user.key, 'bench', uploadZip(group)));
       run.figures.add('tiny media files up', 'per second', server, (tinyCount * 1000) / (await inOrder(server.port, zips)));
       const connection = await Connection.open(server.port);
       const begun = performance.now();

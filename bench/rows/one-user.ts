@@ -1,6 +1,7 @@
 /** Normal syncs of one user with a middling collection: nothing new, an ordinary day, many notes both ways. */
 import { percentile } from '../figures.ts';
 import { inTurn, uploadTo, withServers, type Run } from '../run.ts';
+import type { ServerProcess } from '../server-process.ts';
 
 const MANY = 5_000;
 
@@ -37,10 +38,14 @@ export async function oneUser(run: Run): Promise<void> {
       run.figures.add(`${MANY} notes and cards up`, 'ms', server, await users.get(server)![0]!.manyNew(MANY)());
       run.figures.add(`${MANY} notes and cards up: peak memory`, 'MiB', server, server.peakMiB());
     });
-    for (const [ada] of users.values()) await ada!.manyChanged(MANY)();
+    const before = new Map<ServerProcess, number>();
+    for (const [server, [ada]] of users) {
+      before.set(server, ada!.usn);
+      await ada!.manyChanged(MANY)();
+    }
     await inTurn(run, run.quick ? 2 : 5, async (server) => {
       const [ada] = users.get(server)!;
-      run.figures.add(`${MANY} notes down`, 'ms', server, await ada!.fetchSince(ada!.usn - 1, MANY)());
+      run.figures.add(`${MANY} notes down`, 'ms', server, await ada!.fetchSince(before.get(server)!, MANY)());
     });
   });
 }
