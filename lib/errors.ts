@@ -41,6 +41,7 @@ export const ERROR_STATUS = {
   INTERNAL: 500,
   BODY_ALREADY_READ: 500,
   COLLECTION_DAMAGED: 500,
+  MEDIA_INDEX_DAMAGED: 500,
   THREAD_LOST: 500,
   // 501: the words an old client expects
   CLIENT_TOO_OLD: 501,
@@ -49,6 +50,8 @@ export const ERROR_STATUS = {
   CLOSING: 503,
   AUTH_UNAVAILABLE: 503,
   DISK_FULL: 503,
+  STORAGE_FAILED: 503,
+  MEDIA_FOLDER_MISSING: 503,
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_STATUS;
@@ -59,6 +62,8 @@ export interface SyncErrorOptions {
   cause?: unknown;
   /** Seconds, for 503: sent as `Retry-After`. Default 5. */
   retryAfterSecs?: number;
+  /** Of COLLECTION_DAMAGED: the newest snapshot that is there, for the log's advice. */
+  snapshot?: string;
 }
 
 /** Every error that may reach the hall. The answer's body is the code and, below 500, the message; a 5xx never tells more than its code. */
@@ -67,6 +72,7 @@ export class SyncError extends Error {
   readonly status: number;
   readonly detail: string | undefined;
   readonly retryAfterSecs: number;
+  readonly snapshot: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: SyncErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -75,5 +81,6 @@ export class SyncError extends Error {
     this.status = ERROR_STATUS[code];
     this.detail = options.detail;
     this.retryAfterSecs = options.retryAfterSecs ?? 5;
+    this.snapshot = options.snapshot;
   }
 }

@@ -10,6 +10,7 @@ import type { HostKeys } from './auth/host-keys.ts';
 import type { Answer, JsonStep } from './engine/calls.ts';
 import { Engine } from './engine/pool.ts';
 import { SyncError } from './errors.ts';
+import { inPlainWords } from './plain-words.ts';
 import { headerOf, type HttpRequest, type HttpResponse } from './http.ts';
 import { landingPage, landingPageHeaders } from './landing.ts';
 import { checkOptions, type CheckedOptions, type LogEntry, type SyncServerOptions } from './options.ts';
@@ -25,6 +26,7 @@ import { parseLossless } from './schema/json.ts';
 import { SchemaError } from './schema/schema-error.ts';
 import { lockDataFolder, type DataFolderLock } from './storage/files/data-folder-lock.ts';
 import { clearStaging, stagingFolder } from './storage/files/staging.ts';
+import { wayBack } from './way-back.ts';
 
 /** As the engine's own default. */
 const SYNC_IDLE_MILLIS = 5 * 60_000;
@@ -153,13 +155,13 @@ class Hall implements SyncServer {
     const user = await auth.directory.userById(userId);
     if (user === null) return false;
     const patienceMillis = this.#options.syncIdleMillis ?? SYNC_IDLE_MILLIS;
-    const giveUpMillis = Date.now() + 2 * patienceMillis;
+    const giveUpMillis = performance.now() + 2 * patienceMillis;
     for (;;) {
       try {
         await engine.run({ step: 'copy', user: placeOf(user), to, patienceMillis });
         return true;
       } catch (error) {
-        if (!(error instanceof SyncError) || error.code !== 'BUSY' || Date.now() > giveUpMillis || this.#closing !== undefined) throw error;
+        if (!(error instanceof SyncError) || error.code !== 'BUSY' || performance.now() > giveUpMillis || this.#closing !== undefined) throw error;
         await sleep(COPY_AGAIN_MILLIS);
       }
     }
@@ -174,7 +176,7 @@ class Hall implements SyncServer {
       response = await this.#respond(http, entry);
     } catch (error) {
       response = errorResponse(error);
-      describe(error, entry);
+      describe(error, entry, this.#options.base);
     }
     entry.status = response.status;
     entry.ms = Math.round((performance.now() - startedMillis) * 10) / 10;
@@ -221,7 +223,10 @@ class Hall implements SyncServer {
       return response;
     } catch (error) {
       leave();
-      throw error;
+      const words = error instanceof SyncError ? inPlainWords(request.method, error.code) : undefined;
+      if (words === undefined) throw error;
+      describe(error, entry, this.#options.base);
+      return packedResponse(request.version, words);
     }
   }
 
@@ -425,7 +430,7 @@ function plain(status: number, text: string): HttpResponse {
 }
 
 /** The line of the log for a failure: its code, and what only the operator may know. */
-function describe(error: unknown, entry: LogEntry): void {
+function describe(error: unknown, entry: LogEntry, base: string): void {
   if (error instanceof ClientGone) {
     entry.code = 'CLIENT_GONE';
     return;
@@ -435,4 +440,5 @@ function describe(error: unknown, entry: LogEntry): void {
   entry.level = (known?.status ?? 500) >= 500 && known?.code !== 'CLOSING' && known?.code !== 'CLIENT_TOO_OLD' ? 'error' : 'warn';
   const detail = known === undefined ? (error instanceof Error ? (error.stack ?? error.message) : String(error)) : (known.detail ?? known.message);
   entry.detail = known !== undefined && known.status >= 500 && known.stack !== undefined && entry.code === 'INTERNAL' ? `${detail}\n${known.stack}` : detail;
+  if (known?.code === 'COLLECTION_DAMAGED') entry.detail += `; ${wayBack(known.snapshot, entry.user ?? 'NAME', base)}`;
 }

@@ -2,7 +2,10 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
+import { shellWord } from '../way-back.ts';
 import type { Environment } from './settings.ts';
+
+export { shellWord };
 
 /** What a command may touch of the process around it. */
 export interface Surroundings {
@@ -39,9 +42,4 @@ export function ownName(): string {
 /** ` --base <folder>`, where another terminal would not find the folder by itself. */
 export function baseArgument(base: string): string {
   return base === resolve('data') ? '' : ` --base ${shellWord(base)}`;
-}
-
-/** As a POSIX shell takes it for one word. */
-export function shellWord(text: string): string {
-  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

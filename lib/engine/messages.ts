@@ -14,17 +14,23 @@ export interface PackedError {
   message: string;
   detail: string | undefined;
   retryAfterSecs: number;
+  snapshot: string | undefined;
   stack: string | undefined;
 }
 
 export function packError(error: SyncError): PackedError {
   const cause = error.cause instanceof Error ? error.cause.stack : undefined;
-  return { code: error.code, message: error.message, detail: error.detail, retryAfterSecs: error.retryAfterSecs, stack: cause ?? error.stack };
+  const { code, message, detail, retryAfterSecs, snapshot } = error;
+  return { code, message, detail, retryAfterSecs, snapshot, stack: cause ?? error.stack };
 }
 
 export function unpackError(packed: PackedError): SyncError {
-  const { code, message, stack, ...options } = packed;
-  const error = new SyncError(code, message, { retryAfterSecs: options.retryAfterSecs, ...(options.detail === undefined ? {} : { detail: options.detail }) });
+  const { code, message, stack, detail, retryAfterSecs, snapshot } = packed;
+  const error = new SyncError(code, message, {
+    retryAfterSecs,
+    ...(detail === undefined ? {} : { detail }),
+    ...(snapshot === undefined ? {} : { snapshot }),
+  });
   if (stack !== undefined) error.stack = stack;
   return error;
 }

@@ -184,7 +184,7 @@ export class Engine {
         throw error;
       } finally {
         resident.waiting -= 1;
-        resident.lastUsedMillis = Date.now();
+        resident.lastUsedMillis = performance.now();
         this.#afterCall(resident);
       }
     });
@@ -217,7 +217,7 @@ export class Engine {
   }
 
   #closeIdle(): void {
-    const before = Date.now() - this.#options.closeIdleMillis;
+    const before = performance.now() - this.#options.closeIdleMillis;
     for (const resident of this.#residents.values()) {
       if (resident.lastUsedMillis > before) break;
       if (isIdle(resident)) void this.#release(resident);

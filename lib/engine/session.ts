@@ -47,7 +47,7 @@ export interface Stores {
 export class Sessions {
   #stores: Stores;
   #running = new Map<string, RunningSync>();
-  /** When the last step of a running sync came, by user id. */
+  /** When the last step of a running sync came, by user id; of a clock that nobody sets. */
   #steppedMillis = new Map<string, number>();
   /** Users whose media may be unsettled, by id. */
   #unsettled = new Map<string, UserPlace>();
@@ -64,7 +64,7 @@ export class Sessions {
       const { userId } = call.user;
       return { answer, syncing: this.#running.has(userId), unsettled: this.#unsettled.has(userId) };
     } catch (error) {
-      throw asSyncError(error);
+      throw await this.#located(asSyncError(error), call.user);
     }
   }
 
@@ -121,7 +121,7 @@ export class Sessions {
       case 'meta': {
         const { syncVersion } = parseMetaRequest(body);
         await this.#abort(user.userId);
-        const { lastUsn } = await media.totals(user);
+        const lastUsn = await this.#mediaUsn(user);
         return json(metaAnswer(await collections.meta(user), lastUsn, syncVersion, Date.now()) as unknown as Json);
       }
       case 'start':
@@ -162,7 +162,7 @@ export class Sessions {
           this.#mediaSeen.add(user.userId);
           this.#unsettled.set(user.userId, user);
         }
-        return media200(await begin(media, user, parseBeginRequest(body).clientVersion, hostKey));
+        return media200(await begin({ store: media, files: mediaFiles, user }, parseBeginRequest(body).clientVersion, hostKey));
       case 'mediaChanges':
         return media200(await mediaChanges(media, user, parseMediaChangesRequest(body).lastUsn));
       case 'downloadFiles':
@@ -170,6 +170,26 @@ export class Sessions {
       case 'mediaSanity':
         return media200(await mediaSanity(media, user, parseMediaSanityRequest(body).local));
     }
+  }
+
+  /** A damaged index stops the media, and nothing else: they ask for it themselves, and tell. */
+  async #mediaUsn(user: UserPlace): Promise<number> {
+    try {
+      return (await this.#stores.media.totals(user)).lastUsn;
+    } catch (error) {
+      if (error instanceof SyncError && error.code === 'MEDIA_INDEX_DAMAGED') return 0;
+      throw error;
+    }
+  }
+
+  /** Errors of SQLite and of the system do not tell which collection it was. */
+  async #located(error: SyncError, user: UserPlace): Promise<SyncError> {
+    if (error.code !== 'COLLECTION_DAMAGED' && error.code !== 'STORAGE_FAILED') return error;
+    const found = await this.#stores.collections.whereabouts?.(user).catch(() => undefined);
+    if (found === undefined) return error;
+    const snapshot = error.code === 'COLLECTION_DAMAGED' ? found.snapshot : undefined;
+    const detail = `${found.place}: ${error.detail ?? error.message}`;
+    return new SyncError(error.code, error.message, { cause: error.cause, detail, ...(snapshot === undefined ? {} : { snapshot }) });
   }
 
   /** A new start takes over from whatever was running. */
@@ -180,7 +200,7 @@ export class Sessions {
     try {
       const { sync, graves } = await start(store, sessionKey, request, Date.now());
       this.#running.set(user.userId, sync);
-      this.#steppedMillis.set(user.userId, Date.now());
+      this.#steppedMillis.set(user.userId, performance.now());
       const list = (ids: (number | bigint)[]): string => `[${ids.join(',')}]`;
       return text(`{"cards":${list(graves.cards)},"decks":${list(graves.decks)},"notes":${list(graves.notes)}}`);
     } catch (error) {
@@ -197,7 +217,7 @@ export class Sessions {
     const sync = this.#running.get(user.userId);
     if (sync === undefined) throw new SyncError('SYNC_NOT_ACTIVE', 'no sync is running');
     if (sync.sessionKey !== sessionKey) throw new SyncError('SYNC_TAKEN_OVER', 'another device has started a sync');
-    this.#steppedMillis.set(user.userId, Date.now());
+    this.#steppedMillis.set(user.userId, performance.now());
     try {
       return await step(sync);
     } catch (error) {
@@ -211,7 +231,7 @@ export class Sessions {
     const { collections, media } = this.#stores;
     if (collections.copyTo === undefined || media.copyTo === undefined) throw new SyncError('INTERNAL', 'these stores cannot be copied');
     if (this.#running.has(user.userId)) {
-      const silentMillis = Date.now() - (this.#steppedMillis.get(user.userId) ?? 0);
+      const silentMillis = performance.now() - (this.#steppedMillis.get(user.userId) ?? 0);
       if (silentMillis < patienceMillis) throw new SyncError('BUSY', 'a sync is running');
       await this.#abort(user.userId);
     }

@@ -1,5 +1,5 @@
 import { SyncError } from '../errors.ts';
-import type { MediaStore, UserPlace } from '../storage/storage.ts';
+import { requireFolder, type UserMedia } from './user-media.ts';
 
 export interface BeginAnswer {
   usn: number;
@@ -8,8 +8,9 @@ export interface BeginAnswer {
 }
 
 /** Clients say their version, and Anki's server refuses those that do not. */
-export async function begin(store: MediaStore, user: UserPlace, clientVersion: string, hostKey: string): Promise<BeginAnswer> {
+export async function begin(media: UserMedia, clientVersion: string, hostKey: string): Promise<BeginAnswer> {
   if (clientVersion === '') throw new SyncError('BODY_INVALID', 'the client version is missing');
-  const { lastUsn } = await store.totals(user);
+  await requireFolder(media);
+  const { lastUsn } = await media.store.totals(media.user);
   return { usn: lastUsn, sk: hostKey };
 }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { SyncError } from '../errors.ts';
+import { copyRange } from '../storage/files/hashed-copy.ts';
 import type { MediaEntry } from '../storage/storage.ts';
 import { MAX_FILES_IN_ZIP, TARGET_ZIP_BYTES } from './limits.ts';
-import type { UserMedia } from './user-media.ts';
+import { requireFolder, type UserMedia } from './user-media.ts';
 import { type FileToSend, zipToBytes, zipToFile } from './zip.ts';
 
 /** Most that is zipped in memory: all but the zips that end in a big file. */
@@ -31,7 +32,7 @@ async function prefixOf({ store, user }: UserMedia, names: string[]): Promise<Me
   let bytes = 0;
   for (const name of names) {
     const entry = known.get(name);
-    if (entry === undefined || entry.bytes === 0) throw missing(name);
+    if (entry === undefined || entry.bytes === 0) throw missing(`not in the index: ${JSON.stringify(name)}`);
     prefix.push(entry);
     bytes += entry.bytes;
     if (bytes > TARGET_ZIP_BYTES) break;
@@ -40,22 +41,34 @@ async function prefixOf({ store, user }: UserMedia, names: string[]): Promise<Me
 }
 
 /** Files whose bytes are gone are forgotten, so that the next try gets past them. */
-async function findFiles({ store, files, user }: UserMedia, entries: MediaEntry[]): Promise<FileToSend[]> {
+async function findFiles(media: UserMedia, entries: MediaEntry[]): Promise<FileToSend[]> {
+  const { store, files, user } = media;
   const found: FileToSend[] = [];
   const gone: string[] = [];
+  const changed: string[] = [];
   for (const { name, sha1, bytes } of entries) {
     const file = await files.read(user, name, sha1);
-    // a file of another length was torn or replaced behind our back: sent on, it would spread
-    if (file === null || file.bytes !== bytes) gone.push(name);
+    if (file === null) gone.push(name);
+    // torn, or replaced behind our back: sent on, it would spread, and no device would know that it differs from the others
+    else if (file.bytes !== bytes || copyRange(file, null) !== sha1) changed.push(name);
     else found.push({ name, ...file });
   }
-  if (gone.length > 0) {
-    await store.forget(user, gone);
-    throw missing(gone[0]!);
+  if (gone.length > 0) await requireFolder(media);
+  if (gone.length + changed.length > 0) {
+    await store.forget(user, [...gone, ...changed]);
+    throw missing(lossOf(gone, changed));
   }
   return found;
 }
 
-function missing(name: string): SyncError {
-  return new SyncError('MEDIA_FILE_MISSING', 'a media file is missing', { detail: JSON.stringify(name) });
+/** For the operator: nothing is forgotten in silence. A device that has the file sends it again, once it compares its media. */
+function lossOf(gone: string[], changed: string[]): string {
+  const told: string[] = [];
+  if (gone.length > 0) told.push(`missing on the disk, and forgotten until a device sends them again: ${JSON.stringify(gone)}`);
+  if (changed.length > 0) told.push(`changed on the disk, and forgotten until a device sends them again: ${JSON.stringify(changed)}`);
+  return told.join('; ');
+}
+
+function missing(detail: string): SyncError {
+  return new SyncError('MEDIA_FILE_MISSING', 'a media file is missing', { detail });
 }

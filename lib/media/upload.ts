@@ -5,7 +5,7 @@ import { SyncError } from '../errors.ts';
 import type { MediaChange, MediaEntry } from '../storage/storage.ts';
 import { MAX_FILES_IN_ZIP } from './limits.ts';
 import { checkMediaName } from './media-name.ts';
-import { settleMedia, settleWhenMuch, type UserMedia } from './user-media.ts';
+import { requireFolder, settleMedia, settleWhenMuch, type UserMedia } from './user-media.ts';
 import { UploadZip, type VerifiedFile } from './zip.ts';
 
 /** One entry of an upload's `_meta`: a name, and the entry of the zip with its bytes, or null where the file was deleted. */
@@ -27,6 +27,7 @@ interface UploadedChange {
  */
 export async function uploadChanges(media: UserMedia, zipPath: string): Promise<[processed: number, usn: number]> {
   const { store, files, user } = media;
+  await requireFolder(media);
   await settleWhenMuch(media);
   const unpackedPath = join(await files.stagingFolder(user), `unpacked-${randomUUID()}`);
   try {

@@ -1,3 +1,4 @@
+import { SyncError } from '../errors.ts';
 import type { MediaFiles, MediaStore, UserPlace } from '../storage/storage.ts';
 
 /** What the steps that touch files work on: one user's index and bytes. */
@@ -28,4 +29,17 @@ export async function settleMedia({ store, files, user }: UserMedia): Promise<vo
 export async function settleWhenMuch(media: UserMedia): Promise<void> {
   const { names, bytes } = await media.store.unsettledTotals(media.user);
   if (names > MAX_UNSETTLED_NAMES || bytes > MAX_UNSETTLED_BYTES) await settleMedia(media);
+}
+
+/**
+ * Refuses to go on where the index has files and the medium has none at all. Anki's server takes each of them for deleted by hand,
+ * and forgets it; but most often a disk is not mounted, and what is written now would be hidden once it is.
+ */
+export async function requireFolder({ store, files, user }: UserMedia): Promise<void> {
+  const { fileCount } = await store.totals(user);
+  if (fileCount === 0 || files.hasAny === undefined || (await files.hasAny(user))) return;
+  throw new SyncError('MEDIA_FOLDER_MISSING', 'the media folder is missing or empty', {
+    detail: `the index has ${fileCount} media files, and there is none: is a disk not mounted? If they are gone for good, restore them from a backup, `
+      + 'or stop the server and move media.db away: devices then send theirs again',
+  });
 }

@@ -13,11 +13,11 @@ async function raised(user: Player, event: () => Promise<unknown>): Promise<unkn
   return [(after['usn'] as number) - (before['usn'] as number), (after['mod'] as number) > (before['mod'] as number), after['scm'] === before['scm']];
 }
 
-/** The collection has a `mod` of tomorrow, as after a clock was wrong. */
-async function fromTomorrow(user: Player): Promise<void> {
+/** The collection has a `mod` that is ahead, as after a clock was wrong. */
+async function ahead(user: Player, millis: number): Promise<void> {
   await user.begin();
   const { body } = await user.client.post('download', {}, { version: 10 });
-  const response = await user.client.post('upload', await changedBy(body, 'UPDATE col SET mod = mod + 86400000'));
+  const response = await user.client.post('upload', await changedBy(body, `UPDATE col SET mod = mod + ${millis}`));
   assert.equal(response.text(), 'OK');
 }
 
@@ -59,9 +59,9 @@ export const FINISH: Rule[] = [
     expected: [true, true],
   },
   {
-    sentence: 'a mod that is ahead of the clock rises still, with a sync',
+    sentence: 'a mod that is a little ahead of the clock rises still, with a sync',
     play: async (user) => {
-      await fromTomorrow(user);
+      await ahead(user, 100_000);
       return raised(user, () => user.sync({}, { minUsn: 2 }));
     },
     expected: [1, true, true],
@@ -69,14 +69,24 @@ export const FINISH: Rule[] = [
     why: 'it takes the clock',
   },
   {
-    sentence: 'a mod that is ahead of the clock rises still, with a download',
+    sentence: 'a mod that is a little ahead of the clock rises still, with a download',
     play: async (user) => {
-      await fromTomorrow(user);
+      await ahead(user, 100_000);
       return raised(user, () => user.query('SELECT 1'));
     },
     expected: [1, true, true],
     official: [1, false, true],
     why: 'it takes the clock',
+  },
+  {
+    sentence: 'a mod of tomorrow is not kept',
+    play: async (user) => {
+      await ahead(user, 86_400_000);
+      const bySync = await raised(user, () => user.sync({}, { minUsn: 2 }));
+      await ahead(user, 86_400_000);
+      return [bySync, await raised(user, () => user.query('SELECT 1'))];
+    },
+    expected: [[1, false, true], [1, false, true]],
   },
   {
     sentence: 'the file says when the last sync was',

@@ -4,8 +4,10 @@ import { it } from 'node:test';
 import { begin } from '../../lib/media/begin.ts';
 import { mediaChanges } from '../../lib/media/changes.ts';
 import { mediaSanity } from '../../lib/media/sanity-check.ts';
-import { MemoryMediaStore } from '../../lib/storage/memory/media.ts';
+import { MemoryMediaFiles, MemoryMediaStore } from '../../lib/storage/memory/media.ts';
 import { ada } from './user-media.ts';
+
+const files = new MemoryMediaFiles();
 
 function added(name: string): { name: string; sha1: string; bytes: number } {
   return { name, sha1: hash('sha1', name), bytes: 10 };
@@ -13,13 +15,13 @@ function added(name: string): { name: string; sha1: string; bytes: number } {
 
 it('begin answers the last usn, and the host key as what was once a session key', async () => {
   const store = new MemoryMediaStore();
-  assert.deepEqual(await begin(store, ada, 'anki', 'key'), { usn: 0, sk: 'key' });
+  assert.deepEqual(await begin({ store, files, user: ada }, 'anki', 'key'), { usn: 0, sk: 'key' });
   await store.apply(ada, [added('a'), added('b')]);
-  assert.deepEqual(await begin(store, ada, 'anki', 'key'), { usn: 2, sk: 'key' });
+  assert.deepEqual(await begin({ store, files, user: ada }, 'anki', 'key'), { usn: 2, sk: 'key' });
 });
 
 it('begin without a client version is refused', async () => {
-  await assert.rejects(begin(new MemoryMediaStore(), ada, '', 'key'), { status: 400 });
+  await assert.rejects(begin({ store: new MemoryMediaStore(), files, user: ada }, '', 'key'), { status: 400 });
 });
 
 it('changes come after the usn that is asked for, 1000 a page, deleted ones without a sha1', async () => {

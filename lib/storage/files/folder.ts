@@ -11,7 +11,7 @@
  */
 import { hash, randomUUID } from 'node:crypto';
 import {
-  closeSync, lstatSync, mkdtempSync, openSync, readFileSync, readSync, readdirSync, realpathSync, renameSync, rmdirSync, rmSync, statSync,
+  type Dir, closeSync, lstatSync, mkdtempSync, opendirSync, openSync, readFileSync, readSync, readdirSync, realpathSync, renameSync, rmdirSync, rmSync, statSync,
   unlinkSync, writeFileSync, writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -149,6 +149,12 @@ export class FolderMediaFiles implements MediaFiles {
     return bytes === 0 ? null : { path, offset: 0, bytes };
   }
 
+  async hasAny(user: UserPlace): Promise<boolean> {
+    const home = userFolder(this.#options.base, user);
+    const own = join(home, '.anki-sync-media');
+    return [join(home, 'media'), join(own, 'mapped'), join(own, 'staged')].some((folder) => !isEmpty(folder));
+  }
+
   async release(user: UserPlace): Promise<void> {
     this.#made.delete(user.folder);
   }
@@ -242,6 +248,22 @@ function readList(path: string): StagedEntry[] {
   } catch (error) {
     if (error instanceof SyntaxError) return [];
     throw error;
+  }
+}
+
+/** Also true of a folder that is not there. Looks at one entry: folders of media have many. */
+function isEmpty(folder: string): boolean {
+  let entries: Dir;
+  try {
+    entries = opendirSync(folder, { bufferSize: 1 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
+    throw error;
+  }
+  try {
+    return entries.readSync() === null;
+  } finally {
+    entries.closeSync();
   }
 }
 

@@ -8,9 +8,10 @@ import { stagingFolder } from '../files/staging.ts';
 import { userFolder } from '../files/user-folder.ts';
 import type { CollectionMeta, CollectionSession, CollectionStore, ExportedFile, UserPlace } from '../storage.ts';
 import { createCollectionFile, hasJournal, isThere, openCollectionFile, schemaVersionOf } from './collection-file.ts';
-import { SqliteCollectionSession } from './collection-session.ts';
+import { readingFirst, requireRoomToWrite, requireSoundFile } from './collection-room.ts';
+import { NEXT_MOD, SqliteCollectionSession } from './collection-session.ts';
 import { copyClosedDatabase } from './database-copy.ts';
-import { pruneSnapshots, SNAPSHOT_LIMITS, takeSnapshot, type SnapshotLimits } from './snapshots.ts';
+import { listSnapshots, pruneSnapshots, SNAPSHOT_LIMITS, takeSnapshot, type SnapshotLimits } from './snapshots.ts';
 
 export interface SqliteCollectionOptions {
   /** Folder of all users' folders. */
@@ -46,6 +47,7 @@ export class SqliteCollectionStore implements CollectionStore {
   }
 
   async meta(user: UserPlace): Promise<CollectionMeta> {
+    requireRoomToWrite(this.#folder(user));
     const collection = await this.#opened(user);
     if (collection.session !== undefined) throw new Error('meta while a session runs would see what it wrote');
     const [mod, scm, usn, empty, schedVer, offset] = statement(
@@ -89,7 +91,7 @@ export class SqliteCollectionStore implements CollectionStore {
   async exportFile(user: UserPlace): Promise<ExportedFile> {
     const collection = await this.#opened(user);
     await collection.session?.rollback();
-    statement(collection, 'UPDATE col SET usn = usn + 1, mod = max(mod + 1, ?)').run(Date.now());
+    statement(collection, `UPDATE col SET usn = usn + 1, mod = ${NEXT_MOD}`).run({ now: Date.now() });
     // Closed first: closing any descriptor of a file drops the process's POSIX locks on it, so no raw copy while SQLite has it open.
     this.#close(user.folder);
     if (hasJournal(this.#path(user))) throw new SyncError('DISK_FULL', 'the log could not be written back');
@@ -110,6 +112,11 @@ export class SqliteCollectionStore implements CollectionStore {
     if (!existsSync(this.#path(user))) return false;
     await copyClosedDatabase(this.#path(user), path);
     return true;
+  }
+
+  async whereabouts(user: UserPlace): Promise<{ place: string; snapshot?: string }> {
+    const newest = listSnapshots(userFolder(this.#base, user))[0];
+    return { place: this.#path(user), ...(newest === undefined ? {} : { snapshot: newest.name.replace(/\.anki2$/, '') }) };
   }
 
   async release(user: UserPlace): Promise<void> {
@@ -145,9 +152,10 @@ export class SqliteCollectionStore implements CollectionStore {
       setJournalAside(path);
       createCollectionFile(path);
     }
+    requireSoundFile(path);
     let db = openCollectionFile(path, this.#cacheKib);
     try {
-      if (schemaVersionOf(db) !== 11) {
+      if (readingFirst(() => schemaVersionOf(db)) !== 11) {
         db.close();
         await this.#adoptOfficial(folder, path);
         db = openCollectionFile(path, this.#cacheKib);

@@ -2,13 +2,14 @@
  * The media index as Anki's server keeps it: `<base>/<folder>/media.db`, `user_version` 4.
  * A table of our own remembers what is not settled yet; Anki's server ignores it, so the folder can go back and forth.
  */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { SyncError } from '../../errors.ts';
 import { makeFolder } from '../files/durable.ts';
 import { userFolder } from '../files/user-folder.ts';
 import type { MediaChange, MediaEntry, MediaStore, MediaTotals, UserPlace } from '../storage.ts';
+import { isThere } from './collection-file.ts';
 import { copyClosedDatabase } from './database-copy.ts';
 
 export interface SqliteMediaStoreOptions {
@@ -19,6 +20,12 @@ export interface SqliteMediaStoreOptions {
 }
 
 const SCHEMA_VERSION = 4;
+
+/**
+ * An index that was lost is begun anew while its files are still there. Devices ask for changes later than the last one that they
+ * have seen: what comes now must be later than that, whatever it was.
+ */
+const USNS_OF_A_LOST_INDEX = 1_000_000;
 
 interface Row {
   fname: string;
@@ -41,35 +48,35 @@ export class SqliteMediaStore implements MediaStore {
   }
 
   async totals(user: UserPlace): Promise<MediaTotals> {
-    return this.#index(user).totals();
+    return this.#with(user, (index) => index.totals());
   }
 
   async changesAfter(user: UserPlace, afterUsn: number, limit: number): Promise<MediaEntry[]> {
-    return this.#index(user).changesAfter(afterUsn, limit);
+    return this.#with(user, (index) => index.changesAfter(afterUsn, limit));
   }
 
   async entries(user: UserPlace, names: string[]): Promise<MediaEntry[]> {
-    return this.#index(user).entries(names);
+    return this.#with(user, (index) => index.entries(names));
   }
 
   async apply(user: UserPlace, changes: MediaChange[]): Promise<number> {
-    return this.#index(user).apply(changes);
+    return this.#with(user, (index) => index.apply(changes));
   }
 
   async unsettled(user: UserPlace): Promise<MediaChange[]> {
-    return this.#index(user).unsettled();
+    return this.#with(user, (index) => index.unsettled());
   }
 
   async unsettledTotals(user: UserPlace): Promise<{ names: number; bytes: number }> {
-    return this.#index(user).unsettledTotals();
+    return this.#with(user, (index) => index.unsettledTotals());
   }
 
   async settled(user: UserPlace): Promise<void> {
-    this.#index(user).settled();
+    this.#with(user, (index) => index.settled());
   }
 
   async forget(user: UserPlace, names: string[]): Promise<void> {
-    this.#index(user).forget(names);
+    this.#with(user, (index) => index.forget(names));
   }
 
   async copyTo(user: UserPlace, path: string): Promise<boolean> {
@@ -90,12 +97,36 @@ export class SqliteMediaStore implements MediaStore {
     this.#open.clear();
   }
 
+  /** Tells a damaged index from a damaged collection, and lets go of it: somebody will put another one in its place. */
+  #with<Result>(user: UserPlace, use: (index: Index) => Result): Result {
+    try {
+      return use(this.#index(user));
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      try {
+        this.#open.get(user.folder)?.close();
+      } catch {
+        // the damage was told
+      }
+      this.#open.delete(user.folder);
+      throw new SyncError('MEDIA_INDEX_DAMAGED', 'the media index is damaged', {
+        cause: error,
+        detail: `${join(userFolder(this.#base, user), 'media.db')}: ${(error as Error).message}; restore it from a backup, `
+          + 'or stop the server and move it away: devices then send their media again',
+      });
+    }
+  }
+
   #index(user: UserPlace): Index {
     let index = this.#open.get(user.folder);
     if (index === undefined) {
       const folder = userFolder(this.#base, user);
       makeFolder(folder);
-      index = new Index(join(folder, 'media.db'));
+      const path = join(folder, 'media.db');
+      requireSoundIndex(path);
+      const isNew = !isThere(path);
+      index = new Index(path);
+      if (isNew) index.beginAfter(hasFiles(join(folder, 'media')) ? USNS_OF_A_LOST_INDEX : 0);
     }
     this.#open.delete(user.folder);
     this.#open.set(user.folder, index);
@@ -214,6 +245,11 @@ class Index {
     });
   }
 
+  /** The next change of an index that knows none has a later usn than this. */
+  beginAfter(usn: number): void {
+    if (usn > 0) this.#setTotals.run(usn, 0, 0);
+  }
+
   close(): void {
     this.#db.close();
   }
@@ -225,6 +261,26 @@ class Index {
 
 function entryOf(row: Row): MediaEntry {
   return { name: row.fname, sha1: row.csum.toString('hex'), bytes: row.size, usn: row.usn };
+}
+
+/** SQLite takes a file of no bytes for a new database; we make ours, and a folder with files has one. */
+function requireSoundIndex(path: string): void {
+  if (!isThere(path)) return;
+  const stat = statSync(path);
+  if (!stat.isFile()) throw new DamagedIndex(`it is ${stat.isDirectory() ? 'a folder' : 'no file'}`);
+  if (stat.size === 0 && !isThere(`${path}-wal`) && hasFiles(join(dirname(path), 'media'))) throw new DamagedIndex('it has no bytes');
+}
+
+class DamagedIndex extends Error {}
+
+function isDamage(error: unknown): boolean {
+  if (error instanceof DamagedIndex) return true;
+  // SQLITE_ERROR: a database without our tables, or with other ones
+  return error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|NOTADB|ERROR$)/.test(error.code);
+}
+
+function hasFiles(folder: string): boolean {
+  return existsSync(folder) && readdirSync(folder).length > 0;
 }
 
 export function openIndex(path: string): Database.Database {

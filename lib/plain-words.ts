@@ -1,0 +1,35 @@
+import type { ErrorCode } from './errors.ts';
+
+/**
+ * What a person reads in Anki when the server's disk is at fault. To a status of 500 or more clients say "AnkiWeb encountered a
+ * problem. Please try again in a few minutes", which is wrong twice.
+ */
+const WORDS: Partial<Record<ErrorCode, string>> = {
+  COLLECTION_DAMAGED: 'Your collection on the sync server is damaged. Your cards on this device are fine. Please tell whoever runs the server: its log says how to bring the collection back.',
+  STORAGE_FAILED: 'The sync server cannot read or write its disk. Your cards on this device are fine. Please tell whoever runs the server.',
+  DISK_FULL: 'The disk of the sync server is full. Your cards on this device are fine. Please tell whoever runs the server.',
+  MEDIA_INDEX_DAMAGED: 'The index of your media on the sync server is damaged. Your files on this device are fine. Please tell whoever runs the server.',
+  MEDIA_FOLDER_MISSING: 'Your media folder on the sync server is missing or empty. Your files on this device are fine. Please tell whoever runs the server.',
+};
+
+/**
+ * An answer of status 200 with words that clients show as they are, or undefined where the protocol has none. `meta` may ask clients
+ * to stop, all they show of the answer to an upload is its text, and media answers have `err`, but for the zip of `downloadFiles`.
+ */
+export function inPlainWords(method: string, code: ErrorCode): string | undefined {
+  const words = WORDS[code];
+  if (words === undefined) return undefined;
+  switch (method) {
+    case 'meta':
+      return JSON.stringify({ mod: 0, scm: 0, usn: 0, ts: Math.floor(Date.now() / 1000), msg: words, cont: false, hostNum: 0, empty: false, media_usn: 0 });
+    case 'upload':
+      return words;
+    case 'begin':
+    case 'mediaChanges':
+    case 'uploadChanges':
+    case 'mediaSanity':
+      return JSON.stringify({ data: null, err: words });
+    default:
+      return undefined;
+  }
+}
