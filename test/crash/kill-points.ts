@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeUsers, replaceFolder } from './data-folder.ts';
 import { Control, readOperations, type Operation } from './operations.ts';
+import { Replay } from './replay.ts';
 import { differing, fileState, filesBelow, findings, isSame, stateOf, type State } from './state.ts';
 import type { Scene, Step, Story } from './stories.ts';
 import { watchedServer, type WatchedServer } from './watched-process.ts';
@@ -22,13 +23,17 @@ export interface KillOptions {
 }
 
 export interface Tried {
-  tried: number;
-  of: number;
+  /** Operations of the story: at each of them the folder was looked at. */
+  operations: number;
+  /** At how many of them a server was ended, started again, and met by its client. */
+  killed: number;
 }
 
 /** A run without a crash: what there is to end at, and the states that there may be. */
 interface Reference {
   operations: Operation[];
+  /** How many steps were answered when the operation began. */
+  answered: number[];
   /** Before the first step, and after each. */
   states: State[];
   /** After the client went on. */
@@ -48,6 +53,7 @@ export async function tryKillPoints(story: Story, options: KillOptions = {}): Pr
   const place = await Place.make(story, options.root);
   try {
     const reference = await place.reference();
+    if (reference.operations.length === 0) throw new Error('no operation was seen');
     const points = chosen(reference.operations, options);
     let last: { name: string; at: string } | undefined;
     for (const [index, point] of [...points, undefined].entries()) {
@@ -56,7 +62,7 @@ export async function tryKillPoints(story: Story, options: KillOptions = {}): Pr
       const at = point === undefined ? 'the end' : described(point, reference.operations, place.base);
       last = await place.play({ name, point, at, last, reference });
     }
-    return { tried: new Set(points.map(({ number }) => number)).size, of: reference.operations.length };
+    return { operations: reference.operations.length, killed: new Set(points.map(({ number }) => number)).size };
   } finally {
     place.remove();
   }
@@ -123,25 +129,58 @@ class Place {
     if (existsSync(this.#before)) replaceFolder(this.#before, join(this.base, name));
   }
 
+  /** The story without a crash, written down; then done again from the record, with a look at the folder before each operation. */
   async reference(): Promise<Reference> {
     const log = join(this.#folder, 'log');
     this.prepare('ada');
     const states = [this.#state('ada')];
     let server = await this.#serve(log);
     const scene = this.#scene(server, 'ada');
+    const replay = new Replay(this.base, join(this.#folder, 'replayed'));
+    const from = statSync(log).size;
     this.#control.count();
-    for (const { run } of this.#story.steps(scene, this.#spare)) {
+    const steps = this.#story.steps(scene, this.#spare);
+    // of the answer to each step, in the log
+    const answers: number[] = [];
+    for (const { run } of steps) {
       await run();
       states.push(this.#state('ada'));
+      const records = readOperations(log, from);
+      const answer = records.findLastIndex(({ kind }) => kind === 'answer');
+      answers.push(answer > (answers.at(-1) ?? -1) ? answer : records.length);
     }
-    const operations = readOperations(log).filter(({ number }) => number > 0);
-    assert.ok(operations.length > 0, 'no operation was seen');
     this.#control.off();
+    const records = readOperations(log, from);
+    const operations: Operation[] = [];
+    const answered: number[] = [];
+    for (const [index, record] of records.entries()) {
+      if (record.number === 0) continue;
+      operations.push(record);
+      answered.push(answers.filter((answer) => answer < index).length);
+    }
+    await this.#lookAtEach(operations, answered, steps, states, replay);
+    const expected = filesBelow(this.base);
+    const found = filesBelow(replay.folder);
+    // the looks themselves lock the folder
+    for (const files of [expected, found]) for (const path of files.keys()) if (/-shm$|^\.anki-sync\/(lock\.db|server\.json|control)/.test(path)) files.delete(path);
+    assert.deepEqual(found, expected, 'the record does not lead to the same files');
     if (server.child.exitCode !== null) server = await this.#serve();
     await this.#story.again(this.#scene(server, 'ada'), this.#spare);
     const last = this.#state('ada', true);
     await server.stop();
-    return { operations, states, last };
+    return { operations, answered, states, last };
+  }
+
+  async #lookAtEach(operations: Operation[], answered: number[], steps: Step[], states: State[], replay: Replay): Promise<void> {
+    for (const [index, operation] of operations.entries()) {
+      const within = operation.kind === 'write' && index % 2 === 1;
+      const at = described({ number: operation.number, within }, operations, this.base);
+      if (within) replay.apply(operation, true);
+      await this.#look(replay.folder, 'ada', answered[index]!, steps, at, states);
+      const { problems } = await findings(replay.folder);
+      assert.deepEqual(problems, [], at);
+      replay.apply(operation);
+    }
   }
 
   /** Lets the last point's user go on, then ends the server at the next point, and looks. */
@@ -159,7 +198,7 @@ class Place {
       this.#control.kill(point.number, point.within);
       const steps = this.#story.steps(this.#scene(server, name), this.#spare);
       const answered = await this.#stepsUntilEnd(server, steps, at);
-      await this.#look(name, answered, steps, at, reference);
+      await this.#look(this.base, name, answered, steps, at, reference.states);
       const { problems, notes } = await findings(this.base);
       assert.deepEqual(problems, [], at);
       if (last !== undefined) assert.deepEqual(notes.filter((note) => note.startsWith(`${last.name}: left over`)), [], `left over after ${last.at}`);
@@ -206,11 +245,11 @@ class Place {
     return answered;
   }
 
-  async #look(name: string, answered: number, steps: Step[], at: string, { states }: Reference): Promise<void> {
+  async #look(base: string, name: string, answered: number, steps: Step[], at: string, states: State[]): Promise<void> {
     const told = answered === 0 ? 'nothing was answered' : `${steps[answered - 1]!.name} was answered`;
     let state: State;
     try {
-      state = this.#state(name);
+      state = this.#state(name, false, base);
     } catch (error) {
       throw new assert.AssertionError({ message: `damaged when the server ended ${at} (${told}): ${(error as Error).message}` });
     }
@@ -220,7 +259,7 @@ class Place {
       assert.fail(`neither before nor after when the server ended ${at} (${told}): ${differences} differ`);
     }
     if (this.#story.replaces === true && !isSame(state, states[0]!)) {
-      const kept = this.#snapshots(name).map((path) => fileState(path, join(this.#folder, 'look')));
+      const kept = this.#snapshots(name, base).map((path) => fileState(path, join(this.#folder, 'look')));
       const collection = Object.fromEntries(Object.entries(states[0]!).filter(([key]) => !key.startsWith('media')));
       assert.ok(kept.some((each) => isSame(each, collection)), `what was replaced is lost when the server ended ${at}`);
     }
@@ -232,13 +271,13 @@ class Place {
     for (const path of this.#snapshots(name)) assert.notEqual(statSync(path).ino, live, `a snapshot is the collection in use, after the server ended ${at}`);
   }
 
-  #snapshots(name: string): string[] {
-    const folder = join(this.base, name, '.snapshots');
+  #snapshots(name: string, base = this.base): string[] {
+    const folder = join(base, name, '.snapshots');
     return existsSync(folder) ? readdirSync(folder).map((file) => join(folder, file)) : [];
   }
 
-  #state(name: string, loose = false): State {
-    const home = join(this.base, name);
+  #state(name: string, loose = false, base = this.base): State {
+    const home = join(base, name);
     const scratch = join(this.#folder, 'look');
     if (!existsSync(home)) mkdirSync(home);
     return stateOf(home, scratch, { loose, timeless: this.#story.timeless === true });

@@ -1,7 +1,7 @@
 /** `anki-sync` as a process whose file operations are counted, and which may end at any of them. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RawClient } from '../client/raw.ts';
@@ -10,7 +10,7 @@ import { watched, type Watch } from './operations.ts';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 export interface Watched extends Watch {
-  /** Of the checkout whose `lib/bin.ts` runs. Default: this one. */
+  /** Of the checkout or the build whose `lib/bin` runs. Default: this checkout. */
   root?: string;
   env?: Record<string, string>;
 }
@@ -28,12 +28,10 @@ export interface WatchedProcess {
   output(): string;
 }
 
-/** What Node compiles is kept between processes: most of a start is that. */
-const COMPILED = join(tmpdir(), 'anki-sync-crash-compiled');
-
 export async function watchedProcess(args: string[], { root = ROOT, env = {}, ...watch }: Watched): Promise<WatchedProcess> {
-  const child = spawn(process.execPath, [join(root, 'lib', 'bin.ts'), ...args], {
-    env: { PATH: process.env['PATH'], ...env, NODE_COMPILE_CACHE: COMPILED, ...(await watched(watch)) },
+  const bin = ['bin.js', 'bin.ts'].map((name) => join(root, 'lib', name)).find((path) => existsSync(path))!;
+  const child = spawn(process.execPath, [bin, ...args], {
+    env: { PATH: process.env['PATH'], ...env, ...(await watched(watch)) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
