@@ -13,6 +13,7 @@ import { syncFile } from '../files/durable.ts';
 import { CorruptFile } from './anki2-corrupt.ts';
 import { lowerAscii } from './anki2-sql.ts';
 import { checkIntegrity } from './anki2-integrity.ts';
+import { mendRows } from './anki2-rows.ts';
 import { checkAnkiTables, checkColTable, INDEXES_OF_11, NEWEST_VERSION, READABLE_VERSIONS, strangeIndexesOf11 } from './anki2-tables.ts';
 import { downgradeToSchema11 } from './downgrade.ts';
 import { checkBeforeOpening, openHostile, readHostileSchema } from './hostile.ts';
@@ -24,7 +25,7 @@ export type UploadVerdict =
       verdict: 'ok';
       /** As it came. */
       schemaVersion: number;
-      /** Sentences about what schema 11 cannot carry; no content. */
+      /** Sentences about what schema 11 cannot carry, and what no client can read; no content. */
       losses: string[];
     }
   /** `reason` is for the log: it holds nothing of the file's contents. */
@@ -69,8 +70,10 @@ function convert(path: string): UploadVerdict {
     if (db.prepare('SELECT count(*) FROM col').pluck().get() !== 1) throw new CorruptFile('col has not exactly one row');
     const losses = schemaVersion === 11 ? [] : downgrade(db, schemaVersion);
     checkCol(db, columnsToJudge(schemaVersion));
-    tidy(db, schema);
+    // a file of nothing but odd rows would be held in memory a second time
     db.pragma('journal_mode = DELETE');
+    losses.push(...mendRows(db));
+    tidy(db, schema);
     return { verdict: 'ok', schemaVersion, losses };
   } finally {
     db.close();
