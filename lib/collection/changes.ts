@@ -1,11 +1,14 @@
 import { SyncError } from '../errors.ts';
 import { stringifyLossless, type Json } from '../schema/json.ts';
-import { uniqueName } from '../schema/names.ts';
+import { releaseName, takeName, uniqueName, type TakenNames } from '../schema/names.ts';
 import type { IncomingNotetype, IncomingObject, UnchunkedChanges } from '../schema/schema11.ts';
 import { registerTags } from '../schema/tags.ts';
 import { unicaseKey } from '../schema/unicase.ts';
-import type { NamedObject, ObjectKind } from '../storage/storage.ts';
+import type { Id, NamedObject, ObjectKind } from '../storage/storage.ts';
 import { notetypesOf, storedUsn, type RunningSync } from './running-sync.ts';
+
+/** The nth of many objects of one name gets n times `+`: beyond this, they would not fit into the collection. */
+const MAX_ADDED_CHARS = 16 * 1024 ** 2;
 
 /**
  * `applyChanges`: notetypes, decks, presets, tags and config, all in one request.
@@ -72,17 +75,21 @@ async function mergeNotetypes(sync: RunningSync, incoming: IncomingNotetype[], n
 async function mergeNamed(sync: RunningSync, kind: 'notetypes' | 'decks', incoming: IncomingObject[], nowSecs: number): Promise<void> {
   if (incoming.length === 0) return;
   const stamps = new Map((await sync.store.objectStamps(kind)).map((stamp) => [String(stamp.id), stamp]));
-  const taken = new Map([...stamps.values()].map((stamp) => [unicaseKey(stamp.name), stamp.id]));
+  const taken: TakenNames<Id> = new Map();
+  for (const stamp of stamps.values()) takeName(taken, stamp.name, stamp.id);
+  let addedChars = 0;
   const winners: NamedObject[] = [];
   for (const object of incoming) {
     const ours = stamps.get(String(object.id));
     if (!wins(object, ours)) continue;
-    if (ours !== undefined) taken.delete(unicaseKey(ours.name));
+    if (ours !== undefined) releaseName(taken, ours.name);
     const { name, changed } = uniqueName(object.name, object.id, taken);
+    addedChars += name.length - object.name.length;
+    if (addedChars > MAX_ADDED_CHARS) throw new SyncError('STEP_FAILED', 'too many objects of one name');
     const stored = changed
       ? named(sync, { ...object, name, mtimeSecs: nowSecs, usn: sync.serverUsn, object: { ...object.object, name, mod: nowSecs } })
       : named(sync, object);
-    taken.set(unicaseKey(name), object.id);
+    takeName(taken, name, object.id);
     stamps.set(String(object.id), stored);
     winners.push(stored);
   }

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseLossless, type Json } from '../../lib/schema/json.ts';
-import { normalizeDeckName, uniqueName } from '../../lib/schema/names.ts';
+import { normalizeDeckName, takeName, uniqueName, type TakenNames } from '../../lib/schema/names.ts';
 import { newCollection } from '../../lib/schema/new-collection.ts';
-import { unicaseKey } from '../../lib/schema/unicase.ts';
 import { officialSync } from './official-sync.ts';
 
 const fresh = newCollection(1_000_000);
@@ -27,11 +26,12 @@ test('names of decks are normalised as the official server does, and made unique
   const { decks: [decks] } = await official.state();
   const stored = new Map(decks.map((stored) => [stored['id'] as number, stored]));
 
-  const taken = new Map<string, number>([[unicaseKey('Default'), 1]]);
+  const taken: TakenNames<number> = new Map();
+  takeName(taken, 'Default', 1);
   for (const [index, name] of names.entries()) {
     const id = 1000 + index;
     const unique = uniqueName(normalizeDeckName(name), id, taken);
-    taken.set(unicaseKey(unique.name), id);
+    takeName(taken, unique.name, id);
     assert.equal(unique.name, stored.get(id)?.['name'], JSON.stringify(name));
     assert.equal(unique.changed, stored.get(id)?.['mod'] !== 5, `only a clash changes the time of ${JSON.stringify(name)}`);
   }
@@ -41,20 +41,23 @@ test('names of notetypes stay as they are, but unique', async (t) => {
   const official = await officialSync(t);
   const names = [' x ', 'a::b', 'e\u0301', 'é', 'basic', 'BASIC', 'Basic+', 'ß', 'SS', 'Cloze', '', '', '\u0000'];
   await official.start();
-  const taken = new Map((await official.state()).models.map((model) => [unicaseKey(model['name'] as string), model['id'] as number]));
+  const taken: TakenNames<number> = new Map();
+  for (const model of (await official.state()).models) takeName(taken, model['name'] as string, model['id'] as number);
   await official.apply({ models: names.map((name, index) => ({ ...notetype, id: 1000 + index, name, mod: 5, usn: 7 })) });
   const stored = new Map((await official.state()).models.map((model) => [model['id'] as number, model]));
   for (const [index, name] of names.entries()) {
     const id = 1000 + index;
     const unique = uniqueName(name, id, taken);
-    taken.set(unicaseKey(unique.name), id);
+    takeName(taken, unique.name, id);
     assert.equal(unique.name, stored.get(id)?.['name'], JSON.stringify(name));
     assert.equal(unique.changed, stored.get(id)?.['mod'] !== 5);
   }
 });
 
 test('an object keeps a name that is its own, in any case', () => {
-  const taken = new Map([[unicaseKey('Ä'), 1], [unicaseKey('Ä+'), 2]]);
+  const taken: TakenNames<number> = new Map();
+  takeName(taken, 'Ä', 1);
+  takeName(taken, 'Ä+', 2);
   assert.deepEqual(uniqueName('ä', 1, taken), { name: 'ä', changed: false });
   assert.deepEqual(uniqueName('ä', 2, taken), { name: 'ä+', changed: true });
   assert.deepEqual(uniqueName('ä', 3, taken), { name: 'ä++', changed: true });
