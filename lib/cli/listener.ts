@@ -1,4 +1,5 @@
 /** The standalone server's socket: Node's HTTP server with the timeouts that syncing needs. */
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -10,17 +11,29 @@ export interface TlsFiles {
   keyFile: string;
 }
 
-/**
- * Proxies reuse idle connections for up to two minutes; a server that closes them earlier makes them answer 502.
- * Node's default is 5 seconds.
- */
-const KEEP_ALIVE_MS = 125_000;
+/** Milliseconds, as Node's HTTP server takes them. */
+export const TIMEOUTS = {
+  /**
+   * Proxies reuse idle connections for up to two minutes; a server that closes them earlier makes them answer 502.
+   * Node's default is 5 seconds.
+   */
+  keepAliveTimeout: 125_000,
+  /** From a connection's or a request's first byte to the end of its headers, which are less than a kilobyte. */
+  headersTimeout: 60_000,
+  /** How often that is looked at. */
+  connectionsCheckingInterval: 15_000,
+  /** A request may take as long as the upload of a collection through a slow line. Where nothing comes for a minute, the core gives up. */
+  requestTimeout: 0,
+  /** A client that vanished without a word is found out by the system. Its own default is two hours. */
+  keepAliveInitialDelay: 60_000,
+};
 
 /** @throws UsageError when the certificate or the key cannot be read or used */
-export async function createListener(handler: RequestListener, tls: TlsFiles | undefined): Promise<Server> {
-  // a whole request may take as long as the upload of a collection through a slow line; Node's default cuts it after 5 minutes
-  const options = { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: KEEP_ALIVE_MS + 5_000, requestTimeout: 0, noDelay: true, keepAlive: true };
+export async function createListener(handler: RequestListener, tls: TlsFiles | undefined, timeouts: Partial<typeof TIMEOUTS> = {}): Promise<Server> {
+  const options = { ...TIMEOUTS, ...timeouts, noDelay: true, keepAlive: true };
   const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...(await credentials(tls)) });
+  const maxConnections = connectionsFor(openFilesLimit());
+  if (maxConnections !== undefined) server.maxConnections = maxConnections;
   server.on('request', (req, res) => {
     // after close(), a connection that has just become idle would stay until its keep-alive time is over
     res.once('close', () => {
@@ -29,6 +42,21 @@ export async function createListener(handler: RequestListener, tls: TlsFiles | u
     handler(req, res);
   });
   return server;
+}
+
+/** Connections take at most half of the files that the process may open: without a file, no collection of those who are connected opens. */
+function connectionsFor(maxFiles: number | undefined): number | undefined {
+  return maxFiles === undefined ? undefined : Math.max(16, Math.floor(maxFiles / 2));
+}
+
+/** Node raises it as far as the system allows. Undefined where that is unlimited or not told. */
+function openFilesLimit(): number | undefined {
+  try {
+    const soft = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
+    return soft === undefined ? undefined : Number(soft);
+  } catch {
+    return undefined;
+  }
 }
 
 async function credentials({ certFile, keyFile }: TlsFiles): Promise<{ cert: Buffer; key: Buffer }> {
