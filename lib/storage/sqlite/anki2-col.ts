@@ -4,9 +4,9 @@
  * anything else cannot open its collection any more.
  */
 import type { Database } from 'better-sqlite3';
-import { parseLossless, rawNumber } from '../../schema/json.ts';
+import { parseLossless, rawNumber, stringifyLossless } from '../../schema/json.ts';
 import type { Json } from '../../schema/json.ts';
-import { surveyJson } from '../../schema/json-values.ts';
+import { countKeys, surveyJson } from '../../schema/json-values.ts';
 import { checkJson } from '../../schema/wire-values.ts';
 import { CorruptFile } from './anki2-corrupt.ts';
 import { MAX_COLUMN_BYTES } from './json-columns.ts';
@@ -20,7 +20,10 @@ type Check = (value: Json) => boolean;
 /** `[required, check]` by key. Unknown keys are free. */
 type Shape = Record<string, readonly [required: boolean, check: Check]>;
 
-/** Throws CorruptFile unless the columns, of the file's only row, hold what Anki can upgrade. */
+/**
+ * Throws CorruptFile unless the columns, of the file's only row, hold what Anki can upgrade. Where a key stands twice in an object,
+ * which Anki reads from a file, but clients do not from an answer, only the last one stays.
+ */
 export function checkCol(db: Database, columns: readonly ColColumn[]): void {
   for (const column of ALL_COLUMNS) {
     const [type, bytes] = db.prepare(`SELECT typeof(${column}), octet_length(${column}) FROM col`).raw().get() as [string, number];
@@ -37,6 +40,7 @@ export function checkCol(db: Database, columns: readonly ColColumn[]): void {
       throw new CorruptFile(`col.${column} is no JSON`, { cause: error });
     }
     if (!isObject(value) || !COLUMNS[column](value)) throw new CorruptFile(`col.${column} is not what Anki writes there`);
+    if (countKeys(text) !== keysOf(value)) db.prepare(`UPDATE col SET ${column} = ?`).run(stringifyLossless(value));
   }
 }
 
@@ -178,6 +182,12 @@ const COLUMNS: Record<ColColumn, Check> = {
 
 function isObject(value: Json): value is { [key: string]: Json } {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && rawNumber(value) === undefined;
+}
+
+function keysOf(value: Json): number {
+  if (typeof value !== 'object' || value === null || rawNumber(value) !== undefined) return 0;
+  const items = Array.isArray(value) ? value : Object.values(value);
+  return items.reduce<number>((sum, item) => sum + keysOf(item), Array.isArray(value) ? 0 : items.length);
 }
 
 function isFiltered(dyn: Json | undefined): boolean {

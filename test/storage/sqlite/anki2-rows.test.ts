@@ -156,3 +156,16 @@ test('a column that turns every number into text is refused', async () => {
   await withSql(await readFile(path), path, "UPDATE cards SET ivl = '1'");
   assert.deepEqual(prepareUpload(path), { verdict: 'corrupt', reason: 'the table cards is declared so that it cannot hold Anki\'s values' });
 });
+
+test('a key that stands twice in an object of col is there once, as the last of the two says', async () => {
+  const path = join(folder, 'twice.anki2');
+  const deck = (keys: string): string => `UPDATE col SET decks = replace(decks, '"dyn":', '${keys}"dyn":')`;
+  await writeFile(path, await edited(schema11, deck('"name":"same","novelty":{"a":1,"a":1.50},')));
+  assert.equal(prepareUpload(path).verdict, 'ok');
+  const db = new Database(path, { readonly: true });
+  const text = db.prepare('SELECT decks FROM col').pluck().get() as string;
+  db.close();
+  const decks = Object.values(parseLossless(text) as object).length;
+  assert.equal(text.match(/"name":/g)!.length, decks);
+  assert.equal(text.match(/"novelty":\{"a":1.50\}/g)!.length, decks);
+});
