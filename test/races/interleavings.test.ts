@@ -11,6 +11,7 @@ import { RawClient } from '../client/raw.ts';
 import { runningServer, type RunningServer } from '../server/running-server.ts';
 import { until } from '../server/until.ts';
 import { Device, keyOf, read, sameNotes, type Counts, type World } from './card-devices.ts';
+import { keyOf as mediaKeyOf, MediaDevice, passersBy, type MediaWorld } from './media-devices.ts';
 import { diceOf, Play } from './worlds.ts';
 
 const SCHEDULES = Number(process.env['SCHEDULES'] ?? 320);
@@ -55,6 +56,30 @@ test(`${SCHEDULES} random schedules of two or three devices of a user`, async (t
   }
   t.diagnostic(`${SCHEDULES} schedules, ${moves} moves, ${together} of them at once with others`);
   // a download that its device left is removed once its connection is seen to be gone
+  await until(() => server.stagedFiles().length === 0);
+});
+
+test(`${SCHEDULES} random schedules of media`, async (t) => {
+  const clientOf = async (name: string): Promise<RawClient> => {
+    const { key, sessionKey } = await server.user(name);
+    return new RawClient(server.url, { key, sessionKey, agent });
+  };
+  const others = await Promise.all(['x', 'y', 'z'].map(clientOf));
+  let moves = 0;
+  for (let seed = FIRST_SEED; seed < FIRST_SEED + SCHEDULES; seed += 1) {
+    const dice = diceOf(seed);
+    const client = await clientOf(`media${seed}`);
+    const devices = ['a', 'b'].map((name) => new MediaDevice(name, client, dice));
+    const play = new Play<MediaWorld>({ usn: 0, files: new Map() }, mediaKeyOf);
+    try {
+      await play.play([...devices.map((device) => device.life(2 + dice(8))), passersBy(others, dice, dice(4))], dice);
+      await play.play([devices[0]!.lookAround()], () => 0);
+    } catch (error) {
+      throw new Error(`SEED=${seed} SCHEDULES=1: ${(error as Error).message}`, { cause: error });
+    }
+    moves += play.trace.length;
+  }
+  t.diagnostic(`${SCHEDULES} schedules, ${moves} moves`);
   await until(() => server.stagedFiles().length === 0);
 });
 
