@@ -71,7 +71,7 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
       assert.ok(meta.schemaModifiedMillis > 0);
       assert.deepEqual(await store.meta(user), meta);
       const counts = await looking(user, (session) => session.counts());
-      assert.deepEqual(counts, { cards: 0, notes: 0, revlog: 0, graves: 0, notetypes: 6, decks: 1, deckConfigs: 1 });
+      assert.deepEqual(counts, { cards: 0, notes: 0, revlog: 0, notetypes: 6, decks: 1, deckConfigs: 1 });
     });
 
     test('nothing of a session is seen before its commit, and everything after it', async () => {
@@ -123,7 +123,7 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
       await session.rollback();
       assert.deepEqual(await store.meta(user), before);
       await looking(user, async (after) => {
-        assert.deepEqual(await after.counts(), { cards: 0, notes: 0, revlog: 0, graves: 0, notetypes: 6, decks: 1, deckConfigs: 1 });
+        assert.deepEqual(await after.counts(), { cards: 0, notes: 0, revlog: 0, notetypes: 6, decks: 1, deckConfigs: 1 });
         assert.deepEqual(await after.allTags(), []);
         assert.notEqual(await after.config(), '{"a":1}');
         assert.notEqual(await after.creationSecs(), 5);
@@ -214,11 +214,42 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
         assert.deepEqual(sorted(await session.pendingGraves(3)), { cards: [1, 77], notes: [HUGE, 1], decks: [55] });
         assert.deepEqual(await session.pendingGraves(4), { cards: [], notes: [], decks: [] });
         const counts = await session.counts();
-        assert.deepEqual([counts.cards, counts.notes, counts.decks, counts.graves], [1, 0, 1, 5]);
+        assert.deepEqual([counts.cards, counts.notes, counts.decks], [1, 0, 1]);
       });
       await synced(user, (session) => session.applyGraves({ cards: [1, 1], notes: [], decks: [] }, 9));
       assert.deepEqual(await looking(user, (session) => session.pendingGraves(9)), { cards: [1], notes: [], decks: [] });
-      assert.equal((await looking(user, (session) => session.counts())).graves, 5);
+    });
+
+    test('counts follow what syncs add and remove, and say the same when counted anew', async () => {
+      const user = await setUp();
+      const counts = (anew: boolean): Promise<number[]> =>
+        looking(user, async (session) => {
+          const { cards, notes, revlog } = await session.counts(anew);
+          return [cards, notes, revlog];
+        });
+      const check = async (expected: number[]): Promise<void> => {
+        for (const anew of [false, true, false]) assert.deepEqual(await counts(anew), expected);
+      };
+      await synced(user, async (session) => {
+        await session.mergeRows('cards', [CARD(1, 1, 0), CARD(2, 1, 0)], 0);
+        assert.equal((await session.counts()).cards, 2);
+        await session.mergeRows('cards', [CARD(2, 2, 0), CARD(3, 1, 0), CARD(3, 2, 0)], 0);
+        await session.mergeRows('notes', [NOTE(1, 1, 0)], 0);
+        await session.mergeRows('revlog', [REVLOG(1, 0), REVLOG(2, 0)], 0);
+      });
+      await check([3, 1, 2]);
+      await synced(user, async (session) => {
+        await session.counts();
+        await session.applyGraves({ cards: [1, 1, 77], notes: [5], decks: [] }, 3);
+        await session.mergeRows('revlog', [REVLOG(2, 0), REVLOG(3, 0)], 0);
+      });
+      await check([2, 1, 3]);
+      const session = await store.begin(user, 's');
+      await session.counts();
+      await session.mergeRows('cards', [CARD(9, 1, 0)], 0);
+      await session.applyGraves({ cards: [2], notes: [1], decks: [] }, 3);
+      await session.rollback();
+      await check([2, 1, 3]);
     });
 
     test('notetypes, decks and presets keep every key and digit', async () => {

@@ -82,7 +82,6 @@ export interface TableCounts {
   cards: number;
   notes: number;
   revlog: number;
-  graves: number;
   notetypes: number;
   decks: number;
   deckConfigs: number;
@@ -204,7 +203,8 @@ export interface CollectionSession {
   /** Cards buried by hand (queue -3) or by the scheduler (-2) get the queue of their type back; usn and mod stay. */
   unburyCards(): Promise<void>;
 
-  counts(): Promise<TableCounts>;
+  /** A store may keep counts of rows over the syncs. With `anew` it MUST count: asked before a client is told that it has others. */
+  counts(anew?: boolean): Promise<TableCounts>;
   /** Whether any object of any table, graves and tags included, has usn -1. */
   hasUnsentObjects(): Promise<boolean>;
 

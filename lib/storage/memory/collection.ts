@@ -230,12 +230,11 @@ class MemorySession implements CollectionSession {
   }
 
   async counts(): Promise<TableCounts> {
-    const { rows, objects, graves } = this.#live;
+    const { rows, objects } = this.#live;
     return {
       cards: rows.cards.size,
       notes: rows.notes.size,
       revlog: rows.revlog.size,
-      graves: graves.size,
       notetypes: objects.notetypes.size,
       decks: objects.decks.size,
       deckConfigs: objects.deckConfigs.size,

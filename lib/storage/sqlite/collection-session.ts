@@ -15,6 +15,7 @@ import type {
 } from '../storage.ts';
 import { COLUMNS, GRAVE_TYPE } from './collection-file.ts';
 import { JsonColumns } from './json-columns.ts';
+import type { RowCounts } from './row-counts.ts';
 
 /** What is sent in place of a column that each side computes for itself (rslib's NoteEntry). */
 const SENT_AS: Record<string, string> = { 'notes.sfld': "''", 'notes.csum': "''", 'notes.flags': '0', 'notes.data': "''" };
@@ -40,12 +41,26 @@ export class SqliteCollectionSession implements CollectionSession {
   #db: Database;
   #json: JsonColumns;
   #prepare: (sql: string) => Statement;
-  #ended: (() => void) | undefined;
+  #committedCounts: RowCounts | undefined;
+  /** With what this sync has added and removed; undefined until they are counted. */
+  #rowCounts: RowCounts | undefined;
+  #ended: ((committed: RowCounts | undefined) => void) | undefined;
 
-  /** `prepare` keeps statements for the life of the connection; `ended` is called once, after commit or rollback. */
-  constructor(db: Database, prepare: (sql: string) => Statement, ended: () => void) {
+  /**
+   * @param prepare keeps statements for the life of the connection
+   * @param rowCounts what is committed, if it is known
+   * @param ended called once, after commit or rollback, with what is committed then
+   */
+  constructor(
+    db: Database,
+    prepare: (sql: string) => Statement,
+    rowCounts: RowCounts | undefined,
+    ended: (committed: RowCounts | undefined) => void,
+  ) {
     this.#db = db;
     this.#prepare = prepare;
+    this.#committedCounts = rowCounts;
+    this.#rowCounts = rowCounts && { ...rowCounts };
     this.#json = new JsonColumns(db);
     db.exec('BEGIN IMMEDIATE');
     try {
@@ -83,7 +98,7 @@ export class SqliteCollectionSession implements CollectionSession {
       if (ids.length === 0) continue;
       const list = idsText(ids);
       if (kind === 'decks') this.#json.removeDecks(ids);
-      else this.#prepare(`DELETE FROM ${kind} WHERE id IN (SELECT value FROM json_each(?))`).run(list);
+      else this.#added(kind, -this.#prepare(`DELETE FROM ${kind} WHERE id IN (SELECT value FROM json_each(?))`).run(list).changes);
       // an object that came back and is deleted again must be seen as deleted now, not at the older usn
       this.#prepare('DELETE FROM graves WHERE type = ? AND oid IN (SELECT value FROM json_each(?))').run(GRAVE_TYPE[kind], list);
       this.#prepare('INSERT INTO graves (usn, oid, type) SELECT DISTINCT ?, value, ? FROM json_each(?)').run(usn, GRAVE_TYPE[kind], list);
@@ -188,6 +203,7 @@ export class SqliteCollectionSession implements CollectionSession {
     );
     const present: Row[] = [];
     for (const row of rows) if (insert.run(row).changes === 0) present.push(row);
+    this.#added(kind, rows.length - present.length);
     if (kind === 'revlog' || present.length === 0) return;
     const replace = this.#prepare(
       `UPDATE ${kind} SET ${columns.slice(1).map((column) => `${column} = ?`).join(', ')} WHERE id = ? AND NOT (${pendingClause(sinceUsn)} AND mod >= ?)`,
@@ -207,25 +223,35 @@ export class SqliteCollectionSession implements CollectionSession {
 
   async unburyCards(): Promise<void> {
     this.#live();
-    // as rslib's restore_queue_from_type: a learning card due at a time of day goes back to 1, one due on a day to 3
+    // as rslib's restore_queue_from_type: a learning card due at a time of day goes back to 1, one due on a day to 3.
+    // They are looked for deck by deck, the one way there is that does not walk all cards
     this.#prepare(
-      `UPDATE cards SET queue = CASE WHEN type NOT IN (1, 3) THEN type WHEN due > 1000000000 THEN 1 ELSE 3 END
-       WHERE queue IN (-2, -3)`,
+      `UPDATE cards SET queue = CASE WHEN type NOT IN (1, 3) THEN type WHEN due > 1000000000 THEN 1 ELSE 3 END WHERE id IN (
+         WITH RECURSIVE decks (did) AS (
+           SELECT min(did) FROM cards
+           UNION ALL SELECT (SELECT min(did) FROM cards WHERE did > decks.did) FROM decks WHERE decks.did IS NOT NULL
+         )
+         SELECT c.id FROM decks CROSS JOIN cards c INDEXED BY ix_cards_sched WHERE c.did = decks.did AND c.queue IN (-2, -3)
+       )`,
     ).run();
   }
 
-  async counts(): Promise<TableCounts> {
+  async counts(anew = false): Promise<TableCounts> {
     this.#live();
-    const count = (table: string): number => this.#prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number;
+    if (this.#rowCounts === undefined || anew) {
+      const count = (kind: RowKind): number => this.#prepare(`SELECT count(*) FROM ${kind}`).pluck().get() as number;
+      this.#rowCounts = { revlog: count('revlog'), cards: count('cards'), notes: count('notes') };
+    }
     return {
-      cards: count('cards'),
-      notes: count('notes'),
-      revlog: count('revlog'),
-      graves: count('graves'),
+      ...this.#rowCounts,
       notetypes: this.#json.objects('notetypes').size,
       decks: this.#json.objects('decks').size,
       deckConfigs: this.#json.objects('deckConfigs').size,
     };
+  }
+
+  #added(kind: RowKind, rows: number): void {
+    if (this.#rowCounts !== undefined) this.#rowCounts[kind] += rows;
   }
 
   async hasUnsentObjects(): Promise<boolean> {
@@ -253,6 +279,7 @@ export class SqliteCollectionSession implements CollectionSession {
       .pluck()
       .get({ now: nowMillis }) as number;
     this.#db.exec('COMMIT');
+    this.#committedCounts = this.#rowCounts;
     this.#end();
     return modified;
   }
@@ -269,7 +296,7 @@ export class SqliteCollectionSession implements CollectionSession {
   #end(): void {
     const ended = this.#ended;
     this.#ended = undefined;
-    ended?.();
+    ended?.(this.#committedCounts);
   }
 }
 

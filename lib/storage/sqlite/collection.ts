@@ -11,6 +11,7 @@ import { createCollectionFile, hasJournal, isThere, openCollectionFile, schemaVe
 import { readingFirst, requireRoomToWrite, requireSoundFile } from './collection-room.ts';
 import { NEXT_MOD, SqliteCollectionSession } from './collection-session.ts';
 import { copyClosedDatabase } from './database-copy.ts';
+import { keepRowCounts, readRowCounts, type CountedState, type RowCounts } from './row-counts.ts';
 import { listSnapshots, pruneSnapshots, SNAPSHOT_LIMITS, takeSnapshot, type SnapshotLimits } from './snapshots.ts';
 
 export interface SqliteCollectionOptions {
@@ -27,6 +28,8 @@ interface OpenCollection {
   /** Of the file: somebody may replace it behind our back. */
   inode: number;
   statements: Map<string, Statement>;
+  /** As committed; undefined until a sync has counted. */
+  rowCounts: RowCounts | undefined;
   session: SqliteCollectionSession | undefined;
 }
 
@@ -72,7 +75,11 @@ export class SqliteCollectionStore implements CollectionStore {
     collection.session = new SqliteCollectionSession(
       collection.db,
       (sql) => statement(collection, sql),
-      () => (collection.session = undefined),
+      collection.rowCounts,
+      (committed) => {
+        collection.rowCounts = committed;
+        collection.session = undefined;
+      },
     );
     return collection.session;
   }
@@ -164,7 +171,9 @@ export class SqliteCollectionStore implements CollectionStore {
       if (db.open) db.close();
       throw error;
     }
-    collection = { db, inode: lstatSync(path).ino, statements: new Map(), session: undefined };
+    collection = { db, inode: lstatSync(path).ino, statements: new Map(), rowCounts: undefined, session: undefined };
+    const state = stateOf(collection);
+    if (state !== undefined) collection.rowCounts = readRowCounts(path, state);
     this.#open.set(user.folder, collection);
     return collection;
   }
@@ -245,7 +254,22 @@ export class SqliteCollectionStore implements CollectionStore {
     if (collection === undefined) return;
     this.#open.delete(folder);
     if (collection.db.inTransaction) collection.db.exec('ROLLBACK');
+    const state = stateOf(collection);
     collection.db.close();
+    const path = join(this.#base, folder, 'collection.anki2');
+    // what may be there instead is not what was counted
+    if (lstatSync(path, { throwIfNoEntry: false })?.ino !== collection.inode) return;
+    if (collection.rowCounts !== undefined && state !== undefined) keepRowCounts(path, state, collection.rowCounts);
+  }
+}
+
+/** Undefined where it cannot be read: whoever needs it next is told why. */
+function stateOf(collection: OpenCollection): CountedState | undefined {
+  try {
+    const [modifiedMillis, usn] = statement(collection, 'SELECT mod, usn FROM col').raw().get() as [number, number];
+    return { modifiedMillis, usn };
+  } catch {
+    return undefined;
   }
 }
 
