@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ export async function openControl(base: string, server: Copier): Promise<{ close
   listener.listen(path);
   await once(listener, 'listening');
   if (process.platform !== 'win32') chmodSync(path, 0o600);
-  writeFileSync(`${whereabouts(base)}.new`, JSON.stringify({ path }), { mode: 0o600 });
+  writeFileSync(`${whereabouts(base)}.new`, JSON.stringify({ path, folder: identityOf(base) }), { mode: 0o600 });
   renameSync(`${whereabouts(base)}.new`, whereabouts(base));
   return {
     async close() {
@@ -49,6 +49,11 @@ export async function openControl(base: string, server: Copier): Promise<{ close
 
 function whereabouts(base: string): string {
   return join(base, '.anki-sync', 'control.json');
+}
+
+/** A copy of a data folder whose server runs would else lead to that server, and to the data of the other folder. */
+function identityOf(base: string): string {
+  return String(statSync(base, { bigint: true }).ino);
 }
 
 function socketPath(base: string): { path: string; remove(): void } {
@@ -97,7 +102,9 @@ export interface ControlClient {
 export async function connectToControl(base: string): Promise<ControlClient | null> {
   let path: string;
   try {
-    ({ path } = JSON.parse(readFileSync(whereabouts(base), 'utf8')) as { path: string });
+    const found = JSON.parse(readFileSync(whereabouts(base), 'utf8')) as { path: string; folder: string };
+    if (found.folder !== identityOf(base)) return null;
+    path = found.path;
   } catch {
     return null;
   }
