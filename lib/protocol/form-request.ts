@@ -33,7 +33,11 @@ export async function openForm(http: HttpRequest, route: MethodRoute, boundary: 
     for (let part = await reader.nextPart(); part !== null; part = await reader.nextPart()) {
       if (part === 'data') {
         if (data !== undefined) throw twice(part);
-        if (mayStream(spec, fields)) return requestOf(http, route, fields, await streamed(reader, fields, spec, () => source.discard()));
+        if (mayStream(spec, fields)) {
+          const request = requestOf(http, route, fields, await streamed(reader, fields, spec));
+          // who is refused before anything was read of it has to find the connection free for the next request all the same
+          return { ...request, release: async () => source.discard() };
+        }
         data = await spool.take(() => reader.data(), { address: http.clientAddress, maxBytes: maxPackedBytes });
       } else {
         const value = await reader.field();
@@ -86,7 +90,7 @@ function packingOf(fields: Fields): Packing {
   return fields.c === undefined || fields.c === '0' ? 'none' : 'gzip';
 }
 
-async function streamed(reader: MultipartReader, fields: Fields, spec: MethodSpec, discard: () => void): Promise<PackedBody> {
+async function streamed(reader: MultipartReader, fields: Fields, spec: MethodSpec): Promise<PackedBody> {
   let first = await reader.data();
   if (first === null) await end(reader);
   if (first === null) return empty(spec);
@@ -97,14 +101,7 @@ async function streamed(reader: MultipartReader, fields: Fields, spec: MethodSpe
     await end(reader);
     return { done: true, value: undefined };
   };
-  const iterator: AsyncIterator<Uint8Array, undefined> = {
-    next,
-    return: async () => {
-      discard();
-      return { done: true, value: undefined };
-    },
-  };
-  const bytes = { [Symbol.asyncIterator]: () => iterator as AsyncIterator<Uint8Array> };
+  const bytes = { [Symbol.asyncIterator]: (): AsyncIterator<Uint8Array> => ({ next }) };
   return { bytes, contentLength: undefined, packing: packingOf(fields) };
 }
 

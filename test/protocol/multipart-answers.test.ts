@@ -1,6 +1,7 @@
 /** What forms are answered, by our server and by Anki's own. */
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
+import { Agent } from 'node:http';
 import { after, before, describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import Database from 'better-sqlite3';
@@ -206,6 +207,28 @@ for (const [group, questions] of Object.entries(QUESTIONS)) {
         if (question.official === undefined) check(response);
         else assert.equal(response.status, question.official.status);
       });
+    }
+  });
+}
+
+for (const [sentence, key] of [
+  ['with an unknown key', 'x'],
+  ['with a key before its data and another behind', undefined],
+] as const) {
+  it(`a form ${sentence} leaves its connection free for the next request`, async () => {
+    const user = await ours.newUser();
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    try {
+      const end = `--${PYTHON_BOUNDARY}--\r\n`;
+      const again = `--${PYTHON_BOUNDARY}\r\nContent-Disposition: form-data; name="k"\r\n\r\nx\r\n`;
+      const form = pythonForm({ k: key ?? user.key, c: '0', s: user.sessionKey }, Buffer.alloc(200_000), key === undefined ? again + end : end);
+      const headers = { 'content-type': contentType(PYTHON_BOUNDARY) };
+      const refused = await user.send('POST', 'sync/applyChunk', form, { syncHeader: null, packed: true, headers, agent });
+      assert.ok([400, 403].includes(refused.status), refused.text());
+      // the rest of the form must not stay in the connection until the server gives up on it
+      assert.equal((await user.post('meta', meta(11), { agent })).status, 200);
+    } finally {
+      agent.destroy();
     }
   });
 }
