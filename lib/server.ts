@@ -108,7 +108,7 @@ class Hall implements SyncServer {
 
   async #open(): Promise<Rooms> {
     const { base } = this.#options;
-    const lock = await lockDataFolder(base);
+    const lock = await lockDataFolder(base, 'server', { lost: (words) => this.#lost(words) });
     let auth: BuiltInAuth | undefined;
     try {
       clearStaging(base);
@@ -134,6 +134,12 @@ class Hall implements SyncServer {
       await lock.release();
       throw error;
     }
+  }
+
+  /** Nothing is closed: what is still in memory must not come into files that another server works on. */
+  #lost(words: string): void {
+    this.#closing ??= Promise.resolve();
+    this.#tell({ level: 'error', request: 'data folder', status: 503, ms: 0, code: 'DATA_FOLDER_IN_USE', detail: words });
   }
 
   async #close(): Promise<void> {

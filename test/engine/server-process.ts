@@ -12,6 +12,8 @@ const PASSWORD = 'the right password';
 export interface ServerProcess extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
+  /** Resolves with the exit code, null when a signal ended it. */
+  readonly ended: Promise<number | null>;
   /** Lines of the log so far. */
   readonly lines: readonly string[];
   /** A user of the environment, signed in, with a session key. */
@@ -30,6 +32,7 @@ export async function serverProcess(base: string, nodeArgs: string[] = []): Prom
     env: { SYNC_USER1: `ada:${PASSWORD}`, SYNC_USER2: `bob:${PASSWORD}` },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const ended = once(child, 'exit').then(([code]) => code as number | null);
   const lines: string[] = [];
   const waiting = new Set<() => void>();
   for (const stream of [child.stdout, child.stderr]) {
@@ -67,6 +70,7 @@ export async function serverProcess(base: string, nodeArgs: string[] = []): Prom
   return {
     url,
     pid: child.pid!,
+    ended,
     lines,
     async user(name) {
       const client = new RawClient(url, { sessionKey: `session of ${name}` });
