@@ -161,7 +161,7 @@ export function mutantsOf(label: string, original: Buffer, seed: number, scale =
 }
 
 /** By the first byte of each page; those of the free list by their links. */
-function pagesByKind(file: Buffer): Record<PageKind, number[]> {
+export function pagesByKind(file: Buffer): Record<PageKind, number[]> {
   const pageBytes = pageBytesOf(file);
   const at = (page: number): number => (page - 1) * pageBytes;
   const free = new Set<number>();
