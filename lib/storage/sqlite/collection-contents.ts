@@ -21,7 +21,7 @@ const GRAVE_KINDS = Object.keys(GRAVE_TYPE) as (keyof typeof GRAVE_TYPE)[];
 export function readCollectionFile(path: string): CollectionContents {
   const db = new Database(path, { readonly: true, fileMustExist: true });
   try {
-    const json = new JsonColumns(db);
+    const json = new JsonColumns((sql) => db.prepare(sql));
     const rows = { revlog: new Map(), cards: new Map(), notes: new Map() } as CollectionContents['rows'];
     for (const kind of ROW_KINDS) {
       const texts = db.prepare(`SELECT id, json_array(${COLUMNS[kind].join(', ')}) FROM ${kind}`).raw().safeIntegers().iterate();
@@ -52,7 +52,7 @@ export function writeCollectionFile(path: string, contents: CollectionContents):
       db.exec(SCHEMA_11);
       const { crt, mod, scm, usn, ls, conf } = contents.col;
       db.prepare(`INSERT INTO col VALUES (1, ?, ?, ?, 11, 0, ?, ?, ?, '{}', '{}', '{}', '{}')`).run(crt, mod, scm, usn, ls, conf);
-      const json = new JsonColumns(db);
+      const json = new JsonColumns((sql) => db.prepare(sql));
       for (const kind of ['notetypes', 'decks', 'deckConfigs'] as const) json.put(kind, [...contents.objects[kind].values()]);
       for (const [name, tagUsn] of contents.tags) json.addTags([name], tagUsn);
       json.write();

@@ -35,33 +35,40 @@ function pendingClause(sinceUsn: number): string {
  */
 export const NEXT_MOD = 'CASE WHEN mod > :now + 300000 THEN :now ELSE max(mod + 1, :now) END';
 
+/** Columns with an index that hardly ever change: an UPDATE that names them writes the index's page, be they the same or not. */
+const STEADY = { cards: 'nid', notes: 'csum' } as const;
+
+/** Of what is committed: what a connection remembers from one sync to the next. */
+export interface Remembered {
+  /** Undefined until a sync has counted. */
+  rowCounts?: RowCounts | undefined;
+  json?: JsonColumns | undefined;
+}
+
 /** One normal sync: an open transaction on the user's collection. The store that made it owns the connection. */
 export class SqliteCollectionSession implements CollectionSession {
   readonly usn: number;
   #db: Database;
   #json: JsonColumns;
   #prepare: (sql: string) => Statement;
-  #committedCounts: RowCounts | undefined;
+  #remembered: Remembered;
   /** With what this sync has added and removed; undefined until they are counted. */
   #rowCounts: RowCounts | undefined;
-  #ended: ((committed: RowCounts | undefined) => void) | undefined;
+  #ended: (() => void) | undefined;
 
   /**
    * @param prepare keeps statements for the life of the connection
-   * @param rowCounts what is committed, if it is known
-   * @param ended called once, after commit or rollback, with what is committed then
+   * @param remembered is brought up to date at the end
+   * @param ended called once, after commit or rollback
    */
-  constructor(
-    db: Database,
-    prepare: (sql: string) => Statement,
-    rowCounts: RowCounts | undefined,
-    ended: (committed: RowCounts | undefined) => void,
-  ) {
+  constructor(db: Database, prepare: (sql: string) => Statement, remembered: Remembered, ended: () => void) {
     this.#db = db;
     this.#prepare = prepare;
-    this.#committedCounts = rowCounts;
-    this.#rowCounts = rowCounts && { ...rowCounts };
-    this.#json = new JsonColumns(db);
+    this.#remembered = remembered;
+    this.#json = remembered.json ?? new JsonColumns(prepare);
+    this.#rowCounts = remembered.rowCounts && { ...remembered.rowCounts };
+    // until this sync has ended well, it is not what is committed
+    delete remembered.json;
     db.exec('BEGIN IMMEDIATE');
     try {
       this.usn = prepare('SELECT usn FROM col').pluck().get() as number;
@@ -205,11 +212,21 @@ export class SqliteCollectionSession implements CollectionSession {
     for (const row of rows) if (insert.run(row).changes === 0) present.push(row);
     this.#added(kind, rows.length - present.length);
     if (kind === 'revlog' || present.length === 0) return;
-    const replace = this.#prepare(
-      `UPDATE ${kind} SET ${columns.slice(1).map((column) => `${column} = ?`).join(', ')} WHERE id = ? AND NOT (${pendingClause(sinceUsn)} AND mod >= ?)`,
-    );
-    const mod = columns.indexOf('mod');
-    for (const row of present) replace.run(row.slice(1), row[0], sinceUsn, row[mod]);
+
+    const steady = STEADY[kind];
+    const update = (fixed: string[]): Statement => {
+      const sets = columns.slice(1).filter((column) => !fixed.includes(column)).map((column) => `${column} = ?`);
+      const same = ['id', ...fixed].map((column) => `${column} = ?`);
+      return this.#prepare(`UPDATE ${kind} SET ${sets.join(', ')} WHERE ${same.join(' AND ')} AND NOT (${pendingClause(sinceUsn)} AND mod >= ?)`);
+    };
+    const updateOthers = update([steady]);
+    const updateAll = update([]);
+    const [at, modAt] = [columns.indexOf(steady), columns.indexOf('mod')];
+    for (const row of present) {
+      const others = row.filter((_, index) => index !== 0 && index !== at);
+      const isDone = updateOthers.run(others, row[0], row[at], sinceUsn, row[modAt]).changes === 1;
+      if (!isDone) updateAll.run(row.slice(1), row[0], sinceUsn, row[modAt]);
+    }
   }
 
   async noteStamps(ids: Id[]): Promise<{ id: Id; usn: number; mtimeSecs: number }[]> {
@@ -279,7 +296,8 @@ export class SqliteCollectionSession implements CollectionSession {
       .pluck()
       .get({ now: nowMillis }) as number;
     this.#db.exec('COMMIT');
-    this.#committedCounts = this.#rowCounts;
+    this.#remembered.rowCounts = this.#rowCounts;
+    if (this.#json.isSmall) this.#remembered.json = this.#json;
     this.#end();
     return modified;
   }
@@ -296,7 +314,7 @@ export class SqliteCollectionSession implements CollectionSession {
   #end(): void {
     const ended = this.#ended;
     this.#ended = undefined;
-    ended?.(this.#committedCounts);
+    ended?.();
   }
 }
 

@@ -8,10 +8,10 @@ import { stagingFolder } from '../files/staging.ts';
 import { userFolder } from '../files/user-folder.ts';
 import type { CollectionMeta, CollectionSession, CollectionStore, ExportedFile, UserPlace } from '../storage.ts';
 import { createCollectionFile, hasJournal, isThere, openCollectionFile, schemaVersionOf } from './collection-file.ts';
-import { readingFirst, requireRoomToWrite, requireSoundFile } from './collection-room.ts';
-import { NEXT_MOD, SqliteCollectionSession } from './collection-session.ts';
+import { requireRoomToWrite, requireSoundFile } from './collection-room.ts';
+import { NEXT_MOD, SqliteCollectionSession, type Remembered } from './collection-session.ts';
 import { copyClosedDatabase } from './database-copy.ts';
-import { keepRowCounts, readRowCounts, type CountedState, type RowCounts } from './row-counts.ts';
+import { keepRowCounts, readRowCounts, type CountedState } from './row-counts.ts';
 import { listSnapshots, pruneSnapshots, SNAPSHOT_LIMITS, takeSnapshot, type SnapshotLimits } from './snapshots.ts';
 
 export interface SqliteCollectionOptions {
@@ -28,8 +28,7 @@ interface OpenCollection {
   /** Of the file: somebody may replace it behind our back. */
   inode: number;
   statements: Map<string, Statement>;
-  /** As committed; undefined until a sync has counted. */
-  rowCounts: RowCounts | undefined;
+  remembered: Remembered;
   session: SqliteCollectionSession | undefined;
 }
 
@@ -75,11 +74,8 @@ export class SqliteCollectionStore implements CollectionStore {
     collection.session = new SqliteCollectionSession(
       collection.db,
       (sql) => statement(collection, sql),
-      collection.rowCounts,
-      (committed) => {
-        collection.rowCounts = committed;
-        collection.session = undefined;
-      },
+      collection.remembered,
+      () => (collection.session = undefined),
     );
     return collection.session;
   }
@@ -162,7 +158,7 @@ export class SqliteCollectionStore implements CollectionStore {
     requireSoundFile(path);
     let db = openCollectionFile(path, this.#cacheKib);
     try {
-      if (readingFirst(() => schemaVersionOf(db)) !== 11) {
+      if (schemaVersionOf(db) !== 11) {
         db.close();
         await this.#adoptOfficial(folder, path);
         db = openCollectionFile(path, this.#cacheKib);
@@ -171,9 +167,9 @@ export class SqliteCollectionStore implements CollectionStore {
       if (db.open) db.close();
       throw error;
     }
-    collection = { db, inode: lstatSync(path).ino, statements: new Map(), rowCounts: undefined, session: undefined };
+    collection = { db, inode: lstatSync(path).ino, statements: new Map(), remembered: {}, session: undefined };
     const state = stateOf(collection);
-    if (state !== undefined) collection.rowCounts = readRowCounts(path, state);
+    if (state !== undefined) collection.remembered.rowCounts = readRowCounts(path, state);
     this.#open.set(user.folder, collection);
     return collection;
   }
@@ -234,7 +230,7 @@ export class SqliteCollectionStore implements CollectionStore {
         db.close();
       }
     } catch (error) {
-      if (!/^SQLITE_(CORRUPT|NOTADB)/.test(String((error as { code?: string }).code))) throw error;
+      if (!/^(SQLITE_(CORRUPT|NOTADB)|COLLECTION_DAMAGED)/.test(String((error as { code?: string }).code))) throw error;
       setJournalAside(path);
     }
     if (hasJournal(path)) throw new SyncError('INTERNAL', 'the log of the old collection is still there');
@@ -259,7 +255,8 @@ export class SqliteCollectionStore implements CollectionStore {
     const path = join(this.#base, folder, 'collection.anki2');
     // what may be there instead is not what was counted
     if (lstatSync(path, { throwIfNoEntry: false })?.ino !== collection.inode) return;
-    if (collection.rowCounts !== undefined && state !== undefined) keepRowCounts(path, state, collection.rowCounts);
+    const { rowCounts } = collection.remembered;
+    if (rowCounts !== undefined && state !== undefined) keepRowCounts(path, state, rowCounts);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Database } from 'better-sqlite3';
+import type { Statement } from 'better-sqlite3';
 import { SyncError } from '../../errors.ts';
 import type { NamedObject, NotetypeShape, ObjectKind } from '../storage.ts';
 
@@ -10,30 +10,40 @@ const COLUMN: Record<ObjectKind, string> = { notetypes: 'models', decks: 'decks'
  */
 export const MAX_COLUMN_BYTES = 48 * 1024 ** 2;
 
+/** Of all columns together, for those that stay in memory between two syncs. Most collections have less than a tenth. */
+const MAX_KEPT_LENGTH = 1024 ** 2;
+
 /**
  * Notetypes, decks, presets and tags of schema 11 rest as JSON maps in the one row of `col`. This holds those that a sync
  * touched, as text, and writes the changed columns back once, at the end: no object is ever parsed and printed anew,
- * so unknown keys and 64-bit ids stay as they came.
+ * so unknown keys and 64-bit ids stay as they came. It may serve several syncs of one connection, one after the other.
  */
 export class JsonColumns {
-  #db: Database;
+  #prepare: (sql: string) => Statement;
   #objects = new Map<ObjectKind, Map<string, NamedObject>>();
   #tags: Map<string, number> | undefined;
   #changed = new Set<ObjectKind | 'tags'>();
 
-  constructor(db: Database) {
-    this.#db = db;
+  constructor(prepare: (sql: string) => Statement) {
+    this.#prepare = prepare;
+  }
+
+  /** Whether it is small enough to stay in memory between two syncs. */
+  get isSmall(): boolean {
+    let length = 0;
+    for (const objects of this.#objects.values()) for (const { json } of objects.values()) length += json.length;
+    for (const name of this.#tags?.keys() ?? []) length += name.length;
+    return length <= MAX_KEPT_LENGTH;
   }
 
   objects(kind: ObjectKind): Map<string, NamedObject> {
     let objects = this.#objects.get(kind);
     if (objects === undefined) {
       objects = new Map();
-      const rows = this.#db
-        .prepare(
-          `SELECT e.key, e.value, e.value ->> '$.name', CAST(e.value ->> '$.mod' AS INTEGER), CAST(e.value ->> '$.usn' AS INTEGER)
-           FROM col, json_each(col.${COLUMN[kind]}) e WHERE e.type = 'object'`,
-        )
+      const rows = this.#prepare(
+        `SELECT e.key, e.value, e.value ->> '$.name', CAST(e.value ->> '$.mod' AS INTEGER), CAST(e.value ->> '$.usn' AS INTEGER)
+         FROM col, json_each(col.${COLUMN[kind]}) e WHERE e.type = 'object'`,
+      )
         .raw()
         .iterate() as IterableIterator<[string, string, string | null, number | null, number | null]>;
       for (const [key, json, name, mtimeSecs, usn] of rows) {
@@ -58,7 +68,7 @@ export class JsonColumns {
   }
 
   notetypeShapes(): NotetypeShape[] {
-    const shape = this.#db.prepare(
+    const shape = this.#prepare(
       `SELECT coalesce(json_array_length(:json, '$.flds'), 0), coalesce(json_array_length(:json, '$.tmpls'), 0), coalesce(CAST(:json ->> '$.sortf' AS INTEGER), 0)`,
     ).raw();
     return [...this.objects('notetypes').values()].map((notetype) => {
@@ -70,7 +80,7 @@ export class JsonColumns {
   /** Tag name → usn. */
   tags(): Map<string, number> {
     if (this.#tags === undefined) {
-      const rows = this.#db.prepare('SELECT e.key, CAST(e.value AS INTEGER) FROM col, json_each(col.tags) e').raw().all() as [string, number][];
+      const rows = this.#prepare('SELECT e.key, CAST(e.value AS INTEGER) FROM col, json_each(col.tags) e').raw().all() as [string, number][];
       this.#tags = new Map(rows);
     }
     return this.#tags;
@@ -87,10 +97,10 @@ export class JsonColumns {
   write(): void {
     for (const kind of this.#changed) {
       if (kind === 'tags') {
-        this.#db.prepare('UPDATE col SET tags = ?').run(JSON.stringify(Object.fromEntries(this.tags())));
+        this.#prepare('UPDATE col SET tags = ?').run(JSON.stringify(Object.fromEntries(this.tags())));
       } else {
         const text = [...this.objects(kind)].map(([id, object]) => `${JSON.stringify(id)}:${object.json}`).join(',');
-        this.#db.prepare(`UPDATE col SET ${COLUMN[kind]} = ?`).run(`{${text}}`);
+        this.#prepare(`UPDATE col SET ${COLUMN[kind]} = ?`).run(`{${text}}`);
       }
     }
     this.#changed.clear();
