@@ -181,6 +181,19 @@ test('a connection that never says anything is cut off too', async (t) => {
   await (await RawSocket.open(server.port)).closed;
 });
 
+test('a proxy may use an idle connection again for as long as it is kept, which is longer than headers may take', async (t) => {
+  const server = await listening(t, { headersTimeout: 100, keepAliveTimeout: 60_000, connectionsCheckingInterval: 20 });
+  const socket = await RawSocket.open(server.port);
+  for (let count = 1; count <= 3; count += 1) {
+    await socket.send('GET /health HTTP/1.1\r\nHost: x\r\n\r\n');
+    assert.equal((await socket.waitForAnswers(count)).length, count);
+    // three times what headers may take
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+  assert.equal(socket.socket.destroyed, false);
+  socket.socket.destroy();
+});
+
 test('an upload through a slow line is not cut off, however long it takes', async (t) => {
   // everything is a hundred times shorter, but for what has no limit
   const server = await listening(t, { headersTimeout: 200, keepAliveTimeout: 400, connectionsCheckingInterval: 20 });

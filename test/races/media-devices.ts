@@ -136,7 +136,7 @@ export class MediaDevice {
 }
 
 /** Other users, who need the place: this one's collection and media are closed and settled, and opened again. */
-export function* passersBy(clients: readonly RawClient[], dice: Dice, moves: number): Client<MediaWorld> {
+export function* passersBy<World>(clients: readonly RawClient[], dice: Dice, moves: number): Client<World> {
   for (let count = 0; count < moves; count += 1) {
     const client = clients[dice(clients.length)]!;
     yield {
