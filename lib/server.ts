@@ -25,7 +25,7 @@ import { parseHostKeyRequest } from './schema/schema11.ts';
 import { parseLossless } from './schema/json.ts';
 import { SchemaError } from './schema/schema-error.ts';
 import { lockDataFolder, type DataFolderLock } from './storage/files/data-folder-lock.ts';
-import { clearStaging, stagingFolder } from './storage/files/staging.ts';
+import { clearStaging, removeStaged, stagingFolder } from './storage/files/staging.ts';
 import { wayBack } from './way-back.ts';
 
 /** As the engine's own default. */
@@ -313,7 +313,7 @@ class Hall implements SyncServer {
       if (error.code === 'UPLOAD_EMPTY') return this.#refuseUpload(request, user, CORRUPT, error.message);
       throw error;
     } finally {
-      await rm(path, { force: true });
+      await removeStaged(path);
     }
   }
 

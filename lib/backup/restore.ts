@@ -6,7 +6,7 @@
  * Media come back as if a device had uploaded them: what the backup has is there again, and files that came later stay.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, constants, copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, constants, copyFileSync, existsSync, linkSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 import { SqliteUsers } from '../auth/sqlite-users.ts';
@@ -18,7 +18,7 @@ import { lockDataFolder } from '../storage/files/data-folder-lock.ts';
 import { syncFile, syncFolder } from '../storage/files/durable.ts';
 import { copyRange } from '../storage/files/hashed-copy.ts';
 import { mediaPlaces } from '../storage/files/media-places.ts';
-import { stagingFolder } from '../storage/files/staging.ts';
+import { removeStaged, stagingFolder } from '../storage/files/staging.ts';
 import { prepareUpload } from '../storage/sqlite/anki2.ts';
 import { SqliteCollectionStore } from '../storage/sqlite/collection.ts';
 import { SqliteMediaStore } from '../storage/sqlite/media.ts';
@@ -143,16 +143,21 @@ function checkDatabases(folder: string, user: BackedUpUser, { files }: Manifest)
 /** With keys and case rule, where there are no users yet: devices then stay signed in. */
 function bringUsers(folder: string, base: string, { files }: Manifest): void {
   const target = usersDatabasePath(base);
-  if (existsSync(target) || files['.anki-sync/users.db'] === undefined) return;
   const near = `${target}.new`;
   rmSync(near, { force: true });
+  if (existsSync(target) || files['.anki-sync/users.db'] === undefined) return;
   copyFileSync(usersDatabasePath(folder), near, constants.COPYFILE_EXCL);
+  chmodSync(near, 0o600);
   syncFile(near);
-  // not over a database that appeared meanwhile
-  copyFileSync(near, target, constants.COPYFILE_EXCL);
-  rmSync(near);
-  chmodSync(target, 0o600);
-  syncFile(target);
+  try {
+    // as a whole, and not over a database that appeared meanwhile
+    linkSync(near, target);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw error;
+    // a file system without hard links
+    renameSync(near, target);
+  }
+  rmSync(near, { force: true });
   syncFolder(join(base, '.anki-sync'));
 }
 
@@ -201,7 +206,7 @@ async function restoreCollection(from: string, place: UserPlace, base: string, c
     }
     await collections.importFile(place, copy);
   } finally {
-    rmSync(copy, { force: true });
+    await removeStaged(copy);
   }
 }
 

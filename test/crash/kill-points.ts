@@ -177,8 +177,7 @@ class Place {
       const at = described({ number: operation.number, within }, operations, this.base);
       if (within) replay.apply(operation, true);
       await this.#look(replay.folder, 'ada', answered[index]!, steps, at, states);
-      const { problems } = await findings(replay.folder);
-      assert.deepEqual(problems, [], at);
+      await this.#check(replay.folder, at);
       replay.apply(operation);
     }
   }
@@ -192,15 +191,14 @@ class Place {
       if (point === undefined) {
         const { code, output } = await server.stop();
         assert.equal(code, 0, output);
-        assert.deepEqual((await findings(this.base)).problems, [], `after ${last?.at}`);
+        await this.#check(this.base, `after ${last?.at}`);
         return { name, at };
       }
       this.#control.kill(point.number, point.within);
       const steps = this.#story.steps(this.#scene(server, name), this.#spare);
       const answered = await this.#stepsUntilEnd(server, steps, at);
       await this.#look(this.base, name, answered, steps, at, reference.states);
-      const { problems, notes } = await findings(this.base);
-      assert.deepEqual(problems, [], at);
+      const notes = await this.#check(this.base, at);
       if (last !== undefined) assert.deepEqual(notes.filter((note) => note.startsWith(`${last.name}: left over`)), [], `left over after ${last.at}`);
       return { name, at };
     } finally {
@@ -245,6 +243,14 @@ class Place {
     return answered;
   }
 
+  /** `anki-sync check` finds nothing; answers what else it has to say. */
+  async #check(base: string, at: string): Promise<string[]> {
+    const { problems, notes } = await findings(base);
+    const told = this.#story.unindexed === true ? problems.filter((problem) => !problem.includes('index media.db is missing')) : problems;
+    assert.deepEqual(told, [], at);
+    return notes;
+  }
+
   async #look(base: string, name: string, answered: number, steps: Step[], at: string, states: State[]): Promise<void> {
     const told = answered === 0 ? 'nothing was answered' : `${steps[answered - 1]!.name} was answered`;
     let state: State;
@@ -280,7 +286,8 @@ class Place {
     const home = join(base, name);
     const scratch = join(this.#folder, 'look');
     if (!existsSync(home)) mkdirSync(home);
-    return stateOf(home, scratch, { loose, timeless: this.#story.timeless === true });
+    const { timeless = false, unindexed = false } = this.#story;
+    return stateOf(home, scratch, { loose, timeless, unindexed });
   }
 
   #scene(server: WatchedServer, name: string): Scene {

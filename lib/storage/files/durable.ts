@@ -1,5 +1,5 @@
 /** What it takes for a change of files to survive a loss of power: data by fsync of the file, names by fsync of the folder. */
-import { closeSync, fsync, fsyncSync, mkdirSync, openSync, renameSync } from 'node:fs';
+import { closeSync, fsync, fsyncSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -52,11 +52,20 @@ export function syncFolder(path: string): void {
 
 /** Makes a folder and those above it, where they are missing, durably. */
 export function makeFolder(path: string): void {
-  const topmost = mkdirSync(path, { recursive: true });
-  if (topmost === undefined) return;
-  const above = dirname(topmost);
-  for (let folder = dirname(path); ; folder = dirname(folder)) {
-    syncFolder(folder);
-    if (folder === above || folder === dirname(folder)) return;
+  const missing: string[] = [];
+  for (let folder = path; !isFolder(folder); folder = dirname(folder)) missing.push(folder);
+  // one by one: what Node's own recursion says of a quota, or of a disk that fails or is read-only, is "no such file"
+  for (const folder of missing.toReversed()) {
+    try {
+      mkdirSync(folder);
+    } catch (error) {
+      // made meanwhile by another process
+      if (!isFolder(folder)) throw error;
+    }
   }
+  for (const folder of missing) syncFolder(dirname(folder));
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }

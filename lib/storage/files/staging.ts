@@ -1,11 +1,18 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from './durable.ts';
 
 /** Unfinished uploads and copies made for downloads: on the file system of the collections, so that taking one in is a rename. */
 export function stagingFolder(base: string): string {
   const folder = join(base, '.anki-sync', 'staging');
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   return folder;
+}
+
+/** A staged database, with the log that is left beside it where its conversion failed. */
+export async function removeStaged(path: string): Promise<void> {
+  for (const suffix of ['-journal', '-wal', '']) await rm(path + suffix, { force: true });
 }
 
 /** What a crash left over. Called once at start, by the one process that holds the data folder. */

@@ -2,11 +2,11 @@
  * The media index as Anki's server keeps it: `<base>/<folder>/media.db`, `user_version` 4.
  * A table of our own remembers what is not settled yet; Anki's server ignores it, so the folder can go back and forth.
  */
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { SyncError } from '../../errors.ts';
-import { makeFolder } from '../files/durable.ts';
+import { makeFolder, replaceFile } from '../files/durable.ts';
 import { userFolder } from '../files/user-folder.ts';
 import type { MediaChange, MediaEntry, MediaStore, MediaTotals, UserPlace } from '../storage.ts';
 import { isThere } from './collection-file.ts';
@@ -123,10 +123,9 @@ export class SqliteMediaStore implements MediaStore {
       const folder = userFolder(this.#base, user);
       makeFolder(folder);
       const path = join(folder, 'media.db');
+      if (!isThere(path)) createIndexFile(path, hasFiles(join(folder, 'media')) ? USNS_OF_A_LOST_INDEX : 0);
       requireSoundIndex(path);
-      const isNew = !isThere(path);
       index = new Index(path);
-      if (isNew) index.beginAfter(hasFiles(join(folder, 'media')) ? USNS_OF_A_LOST_INDEX : 0);
     }
     this.#open.delete(user.folder);
     this.#open.set(user.folder, index);
@@ -245,11 +244,6 @@ class Index {
     });
   }
 
-  /** The next change of an index that knows none has a later usn than this. */
-  beginAfter(usn: number): void {
-    if (usn > 0) this.#setTotals.run(usn, 0, 0);
-  }
-
   close(): void {
     this.#db.close();
   }
@@ -261,6 +255,25 @@ class Index {
 
 function entryOf(row: Row): MediaEntry {
   return { name: row.fname, sha1: row.csum.toString('hex'), bytes: row.size, usn: row.usn };
+}
+
+/**
+ * Written beside its place and renamed: neither a crash nor a full disk leaves half of an index, or one that begins at 0. The next change
+ * has a later usn than `lastUsn`.
+ */
+function createIndexFile(path: string, lastUsn: number): void {
+  // a log without its index would be replayed into the new one
+  for (const suffix of ['-wal', '-journal']) if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.aside-${Date.now()}${suffix}`);
+  const temporary = `${path}.new`;
+  for (const suffix of ['-journal', '']) rmSync(temporary + suffix, { force: true });
+  const db = new Database(temporary);
+  try {
+    upgrade(db);
+    db.prepare('UPDATE meta SET last_usn = ?').run(lastUsn);
+  } finally {
+    db.close();
+  }
+  replaceFile(temporary, path);
 }
 
 /** SQLite takes a file of no bytes for a new database; we make ours, and a folder with files has one. */
