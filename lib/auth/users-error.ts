@@ -11,6 +11,8 @@ export type UsersErrorCode =
   | 'CASE_RULE_FIXED'
   | 'FOLDER_AMBIGUOUS'
   | 'DATABASE_TOO_NEW'
+  | 'DATABASE_DAMAGED'
+  | 'DATABASE_UNUSABLE'
   | 'ENVIRONMENT_INVALID';
 
 export class UsersError extends Error {

@@ -2,6 +2,7 @@ import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync } fr
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { syncFolder } from '../storage/files/durable.ts';
+import { shellWord } from '../way-back.ts';
 import { loginKey, namesDifferingInCase, normaliseLoginName } from './login-names.ts';
 import { UsersError } from './users-error.ts';
 
@@ -47,10 +48,32 @@ export function usersDatabasePath(base: string): string {
 /**
  * Opens the one connection of this process that writes; makes or migrates the database first. Blocks: for the thread only.
  *
- * @throws UsersError DATABASE_TOO_NEW, CASE_RULE_FIXED, NAMES_CLASH
+ * @throws UsersError DATABASE_TOO_NEW, DATABASE_DAMAGED, DATABASE_UNUSABLE, CASE_RULE_FIXED, NAMES_CLASH
  */
 export function openForWriting(base: string, options: FirstStartOptions): { db: Database.Database; caseSensitive: boolean } {
   const path = usersDatabasePath(base);
+  try {
+    return opened(path, base, options);
+  } catch (error) {
+    throw inWords(error, path, base);
+  }
+}
+
+/** Whoever reads this has started the server or a command: what is damaged, and what to do. */
+function inWords(error: unknown, path: string, base: string): unknown {
+  const { code = '', message } = error as { code?: string; message: string };
+  const cause = `${path}: ${code}, ${message}`;
+  if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) {
+    return new UsersError('DATABASE_DAMAGED', `the database of users is damaged (${cause}): move it away, with ${path}-wal if that is there, `
+      + `and bring the users back from a backup: anki-sync restore --all --from BACKUP --base ${shellWord(base)}`);
+  }
+  if (/^(SQLITE_(READONLY|IOERR|CANTOPEN|PERM)|E(ROFS|ACCES|PERM|IO|NOTDIR|ISDIR)$)/.test(code)) {
+    return new UsersError('DATABASE_UNUSABLE', `the database of users cannot be read and written (${cause}): look at the disk, and at who owns the file`);
+  }
+  return error;
+}
+
+function opened(path: string, base: string, options: FirstStartOptions): { db: Database.Database; caseSensitive: boolean } {
   makeFile(path);
   const db = new Database(path, { timeout: 5000 });
   try {

@@ -42,6 +42,7 @@ export async function makeBackup(options: BackupOptions): Promise<Manifest> {
   try {
     mkdirSync(work, { mode: 0o700 });
     const manifest = await fill(base, work, source, options);
+    syncFoldersBelow(work);
     writeFileSync(join(work, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
     syncFile(join(work, MANIFEST));
     if (zip) await writeZip(work, manifest, to);
@@ -54,6 +55,13 @@ export async function makeBackup(options: BackupOptions): Promise<Manifest> {
   } finally {
     await source.close();
     rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Each name on its own: not every file system takes all of them along with one. */
+function syncFoldersBelow(folder: string): void {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isDirectory()) syncFolder(join(entry.parentPath, entry.name));
   }
 }
 
@@ -97,7 +105,6 @@ async function backUpUser(base: string, work: string, user: Known, source: Backu
     if (existsSync(join(to, name))) manifest.files[`${user.folder}/${name}`] = fileHash(join(to, name));
   }
   verify(work, user, options);
-  syncFolder(to);
 }
 
 /** What was written, read again. A collection that is damaged is kept as it is, and told. */

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { syncFiles, syncFolder } from '../storage/files/durable.ts';
+import { syncFiles } from '../storage/files/durable.ts';
 import { isFileName } from '../storage/files/file-name.ts';
 import { copyRange } from '../storage/files/hashed-copy.ts';
 import { mediaPlaces } from '../storage/files/media-places.ts';
@@ -55,7 +55,6 @@ export async function copyMediaFiles(from: string, to: string, files: readonly I
     }
     await syncFiles(written);
   }
-  for (const folder of ['media', '.anki-sync-media/mapped']) syncFolder(join(to, folder));
   return absent;
 }
 

@@ -74,6 +74,8 @@ function readUsers(base: string, scratch: string, { found }: CheckOptions): Plac
     copyDatabase(path, copy);
     const db = new Database(copy, { readonly: true });
     try {
+      // the very first start was cut off before it had made one; the next start makes it
+      if (db.pragma('user_version', { simple: true }) === 0 && db.prepare('SELECT 1 FROM sqlite_master').get() === undefined) return [];
       const damage = db.pragma('integrity_check(1)', { simple: true });
       if (damage !== 'ok') throw new Database.SqliteError(String(damage), 'SQLITE_CORRUPT');
       const rows = db.prepare('SELECT login_name, folder FROM users ORDER BY login_name').all() as { login_name: string; folder: string }[];
@@ -110,7 +112,7 @@ function strangers(base: string, users: readonly Place[], { found }: CheckOption
 
 /** Files beside a collection that nothing reads any more. */
 function leftoversOf(home: string): string[] {
-  return readdirSync(home).filter((name) => name === 'collection.anki2.new' || /^collection\.anki2\.aside-/.test(name));
+  return readdirSync(home).filter((name) => /^(collection\.anki2|media\.db)\.(new$|aside-)/.test(name));
 }
 
 function findLeftovers(base: string, { found }: CheckOptions): void {

@@ -1,5 +1,6 @@
 import { lstatSync, rmSync } from 'node:fs';
 import Database from 'better-sqlite3';
+import { SyncError } from '../../errors.ts';
 import { newCollection } from '../../schema/new-collection.ts';
 import { replaceFile } from '../files/durable.ts';
 import type { RowKind } from '../storage.ts';
@@ -77,6 +78,8 @@ export function openCollectionFile(path: string, cacheKib: number): Database.Dat
     db.pragma('foreign_keys = OFF');
     db.pragma('locking_mode = EXCLUSIVE');
     db.pragma(`cache_size = -${cacheKib}`);
+    // before anything is written, the mode of the journal included
+    schemaVersionOf(db);
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');
     // macOS only: there a plain fsync leaves data in the drive's cache
@@ -91,8 +94,18 @@ export function openCollectionFile(path: string, cacheKib: number): Database.Dat
   return db;
 }
 
+/** @throws SyncError COLLECTION_DAMAGED for a sound database that is no collection */
 export function schemaVersionOf(db: Database.Database): number {
-  return db.prepare('SELECT ver FROM col').pluck().get() as number;
+  try {
+    return db.prepare('SELECT ver FROM col').pluck().get() as number;
+  } catch (error) {
+    if (error instanceof Database.SqliteError && error.code === 'SQLITE_ERROR') throw damaged(`it is no collection (${error.message})`);
+    throw error;
+  }
+}
+
+export function damaged(reason: string): SyncError {
+  return new SyncError('COLLECTION_DAMAGED', 'the stored collection cannot be opened', { detail: reason });
 }
 
 /** What SQLite leaves beside a database that was not closed. */

@@ -1,8 +1,7 @@
 /** Whether a user's collection can be worked on at all, before anything is opened or written. */
 import { accessSync, constants, statfsSync, statSync } from 'node:fs';
-import Database from 'better-sqlite3';
 import { SyncError } from '../../errors.ts';
-import { isThere } from './collection-file.ts';
+import { damaged, isThere } from './collection-file.ts';
 
 /** A sync writes its log before it is told that the disk is full; with less than this, not even a small one ends well. */
 const LEAST_FREE_BYTES = 1024 * 1024;
@@ -20,16 +19,6 @@ export function requireSoundFile(path: string): void {
   if (stat.size === 0) throw damaged('it has no bytes');
 }
 
-/** Any file of SQLite's that is no collection fails here, with an error that does not say so. */
-export function readingFirst<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof Database.SqliteError && error.code === 'SQLITE_ERROR') throw damaged(`it is no collection (${error.message})`);
-    throw error;
-  }
-}
-
 /**
  * Asked at `meta`, the only step of a normal sync whose answer can tell people what is wrong.
  *
@@ -42,8 +31,4 @@ export function requireRoomToWrite(folder: string): void {
   if (blocks > 0 && bavail * bsize < LEAST_FREE_BYTES) {
     throw new SyncError('DISK_FULL', 'no space left', { detail: `${bavail * bsize} bytes are free on the disk of ${folder}` });
   }
-}
-
-function damaged(reason: string): SyncError {
-  return new SyncError('COLLECTION_DAMAGED', 'the stored collection cannot be opened', { detail: reason });
 }

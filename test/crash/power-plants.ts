@@ -1,0 +1,140 @@
+/**
+ * Durability taken out of a copy of the server, one place at a time: what a loss of power then takes must be found. The places
+ * are all those in which `lib` makes something durable; each names the story in which it counts.
+ */
+import type { Plant } from '../oracle/random/plants.ts';
+
+export interface PowerPlant extends Plant {
+  /** A story of `stories.ts`, or a command of `power-commands.ts`, by its name. */
+  story: string;
+}
+
+const DURABLE = 'lib/storage/files/durable.ts';
+const SYNC = 'a normal sync, after which the server stops';
+const UPLOAD = 'a full upload of schema 18 over another collection';
+const MEDIA_UPLOAD = 'a media upload, after which the server stops';
+const LOGIN = 'a first login, and the first look';
+const IMPORT = 'import of an old server';
+const BACKUP = 'backup into a folder';
+
+export const POWER_PLANTS: PowerPlant[] = [
+  {
+    name: 'commits of a collection are not synced',
+    file: 'lib/storage/sqlite/collection-file.ts',
+    find: "db.pragma('synchronous = FULL');",
+    replace: "db.pragma('synchronous = NORMAL');",
+    story: SYNC,
+  },
+  {
+    name: 'commits of a media index are not synced',
+    file: 'lib/storage/sqlite/media.ts',
+    find: "db.pragma('journal_mode = WAL');\n    db.pragma('synchronous = FULL');",
+    replace: "db.pragma('journal_mode = WAL');\n    db.pragma('synchronous = NORMAL');",
+    story: MEDIA_UPLOAD,
+  },
+  {
+    name: 'host keys are not synced',
+    file: 'lib/auth/users-schema.ts',
+    find: "db.pragma('synchronous = FULL');",
+    replace: "db.pragma('synchronous = NORMAL');",
+    story: LOGIN,
+  },
+  {
+    name: 'a file is renamed into its place before its contents are durable',
+    file: DURABLE,
+    find: '  syncFile(from);\n  renameSync(from, to);',
+    replace: '  renameSync(from, to);',
+    story: LOGIN,
+  },
+  {
+    name: 'a file that was renamed into its place has no durable name',
+    file: DURABLE,
+    find: '  renameSync(from, to);\n  syncFolder(dirname(to));',
+    replace: '  renameSync(from, to);',
+    story: UPLOAD,
+  },
+  {
+    name: 'folders that are made have no durable name',
+    file: DURABLE,
+    find: '  if (topmost === undefined) return;',
+    replace: '  if (topmost !== null) return;',
+    story: LOGIN,
+  },
+  {
+    name: 'a snapshot has no durable name',
+    file: 'lib/storage/sqlite/snapshots.ts',
+    find: '  keep(path, target);\n  syncFolder(folder);',
+    replace: '  keep(path, target);',
+    story: UPLOAD,
+  },
+  {
+    name: 'staged media are not durable',
+    file: 'lib/storage/files/folder.ts',
+    find: 'await syncFiles([...[...packs.values()].map((pack) => join(folders.staged, pack)), list]);',
+    replace: '',
+    story: MEDIA_UPLOAD,
+  },
+  {
+    name: 'staged media have no durable names',
+    file: 'lib/storage/files/folder.ts',
+    find: "this.#before('sync staged', '');\n      syncFolder(folders.staged);",
+    replace: "this.#before('sync staged', '');",
+    story: MEDIA_UPLOAD,
+  },
+  {
+    name: 'media files come to their places before their contents are durable',
+    file: 'lib/storage/files/folder.ts',
+    find: 'await syncFiles([...written.values()]);',
+    replace: '',
+    story: MEDIA_UPLOAD,
+  },
+  {
+    name: 'media files have no durable names before the staged ones are dropped',
+    file: 'lib/storage/files/folder.ts',
+    find: 'for (const folder of touched) syncFolder(folder);',
+    replace: '',
+    story: MEDIA_UPLOAD,
+  },
+  {
+    name: "an imported user's folder is renamed before what is in it is durable",
+    file: 'lib/import/import.ts',
+    find: "  syncFolder(join(home, 'media'));\n  syncFolder(home);\n",
+    replace: '',
+    story: IMPORT,
+  },
+  {
+    name: "an imported user's folder has no durable name",
+    file: 'lib/import/import.ts',
+    find: '  syncFolder(base);\n  const added',
+    replace: '  const added',
+    story: IMPORT,
+  },
+  {
+    name: 'imported media are not durable',
+    file: 'lib/import/old-media.ts',
+    find: 'await syncFiles(some.map(({ name }) => join(to, name)));',
+    replace: '',
+    story: IMPORT,
+  },
+  {
+    name: 'names of files in a backup are not durable',
+    file: 'lib/backup/backup.ts',
+    find: '    syncFoldersBelow(work);\n',
+    replace: '',
+    story: BACKUP,
+  },
+  {
+    name: 'a backup has no durable name',
+    file: 'lib/backup/backup.ts',
+    find: '    syncFolder(dirname(to));\n    return manifest;',
+    replace: '    return manifest;',
+    story: BACKUP,
+  },
+  {
+    name: 'media files in a backup are not durable',
+    file: 'lib/backup/media.ts',
+    find: 'await syncFiles(written);',
+    replace: '',
+    story: BACKUP,
+  },
+];
