@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
 import { SyncError } from '../../errors.ts';
 import { makeFolder, replaceFile } from '../files/durable.ts';
-import { stagingFolder } from '../files/staging.ts';
+import { removeStaged, stagingFolder } from '../files/staging.ts';
 import { userFolder } from '../files/user-folder.ts';
 import type { CollectionMeta, CollectionSession, CollectionStore, ExportedFile, UserPlace } from '../storage.ts';
 import { createCollectionFile, hasJournal, isThere, openCollectionFile, schemaVersionOf } from './collection-file.ts';
@@ -12,7 +12,7 @@ import { requireRoomToWrite, requireSoundFile } from './collection-room.ts';
 import { NEXT_MOD, SqliteCollectionSession, type Remembered } from './collection-session.ts';
 import { copyClosedDatabase } from './database-copy.ts';
 import { keepRowCounts, readRowCounts, type CountedState } from './row-counts.ts';
-import { listSnapshots, pruneSnapshots, SNAPSHOT_LIMITS, takeSnapshot, type SnapshotLimits } from './snapshots.ts';
+import { dropSnapshotsInUse, listSnapshots, pruneSnapshots, SNAPSHOT_LIMITS, takeSnapshot, type SnapshotLimits } from './snapshots.ts';
 
 export interface SqliteCollectionOptions {
   /** Folder of all users' folders. */
@@ -156,6 +156,7 @@ export class SqliteCollectionStore implements CollectionStore {
       createCollectionFile(path);
     }
     requireSoundFile(path);
+    dropSnapshotsInUse(folder, path);
     let db = openCollectionFile(path, this.#cacheKib);
     try {
       if (schemaVersionOf(db) !== 11) {
@@ -190,7 +191,7 @@ export class SqliteCollectionStore implements CollectionStore {
       }
       this.#replace(folder, path, copy);
     } finally {
-      rmSync(copy, { force: true });
+      await removeStaged(copy);
     }
   }
 

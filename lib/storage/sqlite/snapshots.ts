@@ -45,6 +45,17 @@ export function takeSnapshot(userFolder: string, path: string, nowMillis: number
   return target;
 }
 
+/**
+ * A crash between snapshot and replacement leaves the collection in use with a second name: one that would change with it, and take the
+ * place of a real snapshot.
+ */
+export function dropSnapshotsInUse(userFolder: string, path: string): void {
+  const { ino, nlink } = statSync(path);
+  const folder = snapshotsFolder(userFolder);
+  if (nlink === 1 || !existsSync(folder)) return;
+  for (const name of snapshotNames(folder)) if (statSync(join(folder, name)).ino === ino) rmSync(join(folder, name), { force: true });
+}
+
 /** Oldest first: the names are times. */
 function snapshotNames(folder: string): string[] {
   return readdirSync(folder).filter((name) => NAME.test(name)).sort();
