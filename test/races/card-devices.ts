@@ -1,8 +1,5 @@
 /** Devices of one user, as far as a sync server can tell them from Anki: they hold notes, and do what Anki does with each answer. */
-import { mkdtempSync, rmSync, writeFileSync, readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import Database from 'better-sqlite3';
 import type { RawClient, RawRequest } from '../client/raw.ts';
@@ -347,16 +344,15 @@ export class Device {
   }
 
   #file(scm: number): Buffer {
-    return inFile(this.#template, (path) => {
-      const db = new Database(path);
-      db.exec('DELETE FROM notes; DELETE FROM cards; DELETE FROM graves');
-      db.prepare('UPDATE col SET usn = 0, scm = ?').run(scm);
-      const { notes, cards } = this.#rows([...this.notes.keys()], this.notes, 0) as { notes: unknown[][]; cards: unknown[][] };
-      for (const row of notes) db.prepare(`INSERT INTO notes VALUES (${row.map(() => '?')})`).run(row);
-      for (const row of cards) db.prepare(`INSERT INTO cards VALUES (${row.map(() => '?')})`).run(row);
-      db.close();
-      return readFileSync(path);
-    });
+    const db = new Database(this.#template);
+    db.exec('DELETE FROM notes; DELETE FROM cards; DELETE FROM graves');
+    db.prepare('UPDATE col SET usn = 0, scm = ?').run(scm);
+    const { notes, cards } = this.#rows([...this.notes.keys()], this.notes, 0) as { notes: unknown[][]; cards: unknown[][] };
+    for (const row of notes) db.prepare(`INSERT INTO notes VALUES (${row.map(() => '?')})`).run(row);
+    for (const row of cards) db.prepare(`INSERT INTO cards VALUES (${row.map(() => '?')})`).run(row);
+    const bytes = db.serialize();
+    db.close();
+    return bytes;
   }
 }
 
@@ -381,29 +377,16 @@ export function sameNotes(one: Notes, other: Notes): boolean {
 
 /** What is in the bytes of a collection, which must be sound. */
 export function read(bytes: Buffer): { notes: Map<number, number>; usn: number; scm: number } {
-  return inFile(bytes, (path) => {
-    const db = new Database(path, { readonly: true });
-    try {
-      if (db.pragma('integrity_check', { simple: true }) !== 'ok') throw new Error('the file is damaged');
-      const notes = db.prepare('SELECT id, mod FROM notes').raw().all() as [number, number][];
-      const cards = db.prepare('SELECT nid, mod FROM cards ORDER BY id').raw().all() as [number, number][];
-      if (JSON.stringify(cards) !== JSON.stringify(notes)) throw new Error('notes and cards do not fit');
-      const [usn, scm] = db.prepare('SELECT usn, scm FROM col').raw().get() as [number, number];
-      return { notes: new Map(notes), usn, scm };
-    } finally {
-      db.close();
-    }
-  });
-}
-
-function inFile<T>(bytes: Buffer, work: (path: string) => T): T {
-  const folder = mkdtempSync(join(tmpdir(), 'anki-sync-races-'));
+  const db = new Database(bytes);
   try {
-    const path = join(folder, 'collection.anki2');
-    writeFileSync(path, bytes);
-    return work(path);
+    if (db.pragma('integrity_check', { simple: true }) !== 'ok') throw new Error('the file is damaged');
+    const notes = db.prepare('SELECT id, mod FROM notes').raw().all() as [number, number][];
+    const cards = db.prepare('SELECT nid, mod FROM cards ORDER BY id').raw().all() as [number, number][];
+    if (JSON.stringify(cards) !== JSON.stringify(notes)) throw new Error('notes and cards do not fit');
+    const [usn, scm] = db.prepare('SELECT usn, scm FROM col').raw().get() as [number, number];
+    return { notes: new Map(notes), usn, scm };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    db.close();
   }
 }
 

@@ -68,7 +68,7 @@ test('a server process ends at once when another machine has taken its folder', 
 
 before(() => {
   const isMissing = (): boolean => spawnSync('bindfs', ['--version']).error !== undefined;
-  if (isMissing() && process.getuid?.() === 0) spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'bindfs']);
+  if (isMissing() && process.getuid?.() === 0) spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'bindfs'], { timeout: 60_000 });
 });
 
 /** The same folder below several mounts. Undefined, with the reason, where that cannot be had. */
