@@ -92,7 +92,7 @@ function readTags(db: Database, schemaVersion: number): TagRow[] {
   const columns = schemaVersion < 17 ? ['1', 'NULL'] : ['collapsed', 'config'];
   return scan(db, 'tags', [text('tag'), 'usn', ...columns]).map(([name, usn, collapsed, config]) => ({
     name: asText(name, 'tags', 'tag'),
-    usn: asNumber(usn, INT32, 'tags', 'usn'),
+    usn: asUsn(usn, 'tags'),
     expanded: asBigint(collapsed, 'tags', 'collapsed') === 0n,
     hasConfig: config !== null,
   }));
@@ -134,7 +134,7 @@ function stamps(table: string, id: unknown, name: unknown, mtime: unknown, usn: 
     id: asBigint(id, table, 'id'),
     name: asText(name, table, 'name'),
     mtimeSecs: asBigint(mtime, table, 'mtime_secs'),
-    usn: asNumber(usn, INT32, table, 'usn'),
+    usn: asUsn(usn, table),
   };
 }
 
@@ -148,7 +148,6 @@ function text(column: string): string {
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const INT32 = { min: -0x8000_0000n, max: 0x7fff_ffffn };
 const UINT32 = { min: 0n, max: 0xffff_ffffn };
 
 function asText(value: unknown, table: string, column: string): string {
@@ -174,6 +173,12 @@ function asNumber(value: unknown, range: { min: bigint; max: bigint }, table: st
   const number = asBigint(value, table, column);
   if (number < range.min || number > range.max) throw new Schema18Error(`${table}.${column} is out of range`);
   return Number(number);
+}
+
+/** One beyond 32 bits says nothing, and stops no conversion of Anki's: 0, as all clients know the object. */
+function asUsn(value: unknown, table: string): number {
+  const usn = asBigint(value, table, 'usn');
+  return BigInt.asIntN(32, usn) === usn ? Number(usn) : 0;
 }
 
 /** A missing table or column, or a damaged page, is the file's fault; a full disk is not. */

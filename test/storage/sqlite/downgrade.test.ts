@@ -238,6 +238,12 @@ describe('what schema 11 cannot carry is reported', () => {
   });
 });
 
+test('a usn beyond 32 bits, at which Anki does not stop either, becomes 0', async () => {
+  const { copy } = await downgradeChanged(plain, (db) => db.exec('UPDATE deck_config SET usn = 3000000000; UPDATE decks SET usn = -9223372036854775808'));
+  const { decks, dconf } = readCol(copy);
+  for (const column of [decks!, dconf!]) assert.deepEqual([...new Set(Object.values(JSON.parse(column) as Record<string, { usn: number }>).map(({ usn }) => usn))], [0]);
+});
+
 describe('a damaged collection is refused, and stays as it was', () => {
   const damages: Record<string, string> = {
     'a truncated notetype': "UPDATE notetypes SET config = CAST(substr(config, 1, length(config) - 1) AS BLOB)",
@@ -252,7 +258,6 @@ describe('a damaged collection is refused, and stays as it was', () => {
     'a blob instead of a name': "UPDATE decks SET name = x'41'",
     'text instead of a time': "UPDATE notetypes SET mtime_secs = 'soon'",
     'a fraction instead of a usn': 'UPDATE deck_config SET usn = 1.5',
-    'a usn beyond 32 bits': 'UPDATE deck_config SET usn = 3000000000',
     'a negative position': "INSERT INTO fields VALUES ((SELECT min(id) FROM notetypes), -1, 'x', x'')",
     'a name that is no UTF-8': "UPDATE notetypes SET name = CAST(x'ff' || id AS TEXT)",
     'text in a blob that is no UTF-8': "UPDATE notetypes SET config = x'1a01ff'",
