@@ -13,7 +13,7 @@ import { inOtherProcess, otherProcess } from '../auth/folder.ts';
 import { temporaryFolder } from '../cli/command.ts';
 import { serverProcess } from '../engine/server-process.ts';
 
-const SIGN = { signMillis: 100 };
+const SIGN = { shared: true, signMillis: 100 };
 
 /** As a file system that only pretends to lock: the lock's file is another one for each machine. */
 function unlock(base: string): void {
@@ -56,14 +56,6 @@ test('a server that finds another one on its folder is told, and does not take i
   assert.match(await told.promise, /another server is running on the data folder .*started although this one runs/);
   await first.release();
   assert.equal(holderOf(base), other);
-});
-
-test('a server process ends at once when another machine has taken its folder', async (t) => {
-  const base = await temporaryFolder(t);
-  await using server = await serverProcess(base);
-  writeFileSync(join(base, '.anki-sync', 'server.json'), holderOf(base).replace(/"id":"[^"]*"/, '"id":"another"'));
-  await server.line(/ error data folder 503 .*another server is running on the data folder/);
-  assert.equal(await server.ended, null);
 });
 
 before(() => {
@@ -112,3 +104,20 @@ test('on one that locks for each machine alone, the second is refused by the sig
   await ended;
 });
 
+test('a server process ends at once when another machine has taken its folder', async (t) => {
+  const places = mounts(t);
+  if (places === undefined) return;
+  await using server = await serverProcess(places[0]);
+  writeFileSync(join(places[1], '.anki-sync', 'server.json'), holderOf(places[1]).replace(/"id":"[^"]*"/, '"id":"another"'));
+  await server.line(/ error data folder 503 .*another server is running on the data folder/);
+  assert.equal(await server.ended, null);
+});
+
+test('on a disk of this machine no signs are given: the lock is enough', async (t) => {
+  const base = await temporaryFolder(t);
+  const lock = await lockDataFolder(base, 'server', { signMillis: 20 });
+  const held = holderOf(base);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(holderOf(base), held);
+  await lock.release();
+});

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -23,6 +23,8 @@ export type DataFolderHolder = 'server' | 'anki-sync import' | 'anki-sync check'
 export interface LockOptions {
   /** Called when another machine has taken the folder all the same. Nothing may be written to it any more. */
   lost?: (words: string) => void;
+  /** For tests: as if other machines could have the folder too. */
+  shared?: boolean;
   /** For tests: as if on another machine. */
   kernel?: string;
   /** For tests: how often the holder gives a sign of life. */
@@ -49,8 +51,8 @@ const held = new Set<Database.Database>();
  * where it says so. Nothing else in this process may open `lock.db`: POSIX drops a process's locks on a file with the first
  * handle that it closes.
  *
- * Some network file systems only pretend to lock (NFS with `nolock`, SMB with `nobrl`, most of FUSE). So the holder also gives
- * signs of life in `server.json`. Where a holder on another machine left that file, it is watched for some seconds, and a change
+ * Some network file systems only pretend to lock (NFS with `nolock`, SMB with `nobrl`, most of FUSE). So wherever another machine
+ * could be, the holder also gives signs of life in `server.json`. Where a holder on another machine left that file, it is watched for some seconds, and a change
  * means that it lives. And a holder that finds the signs of another one there has lost the folder.
  *
  * @param base the data folder; made if missing
@@ -58,7 +60,7 @@ const held = new Set<Database.Database>();
  * @throws DataFolderInUseError at once, also when the holder is this very process
  */
 export async function lockDataFolder(base: string, holder: DataFolderHolder = 'server', options: LockOptions = {}): Promise<DataFolderLock> {
-  const { lost, kernel = kernelId(), signMillis = SIGN_MILLIS } = options;
+  const { lost, kernel = kernelId(), signMillis = SIGN_MILLIS, shared = mayBeShared(resolve(base)) } = options;
   const folder = join(resolve(base), '.anki-sync');
   makeFolder(resolve(base));
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -79,7 +81,7 @@ export async function lockDataFolder(base: string, holder: DataFolderHolder = 's
   // in place, since a network file system shows other machines a new file of the same name late
   const giveSign = (): Promise<void> => writeFile(holderPath, JSON.stringify({ ...about, sign: sign++ }));
   try {
-    if (await livesElsewhere(holderPath, kernel, signMillis)) {
+    if (shared && await livesElsewhere(holderPath, kernel, signMillis)) {
       throw new DataFolderInUseError(`${await inUse(base, holderPath)}. Its file system does not lock between machines (${MOUNT_HINT})`);
     }
     await giveSign();
@@ -89,7 +91,7 @@ export async function lockDataFolder(base: string, holder: DataFolderHolder = 's
   }
   held.add(db);
   let signing: Promise<void> = Promise.resolve();
-  const timer = setInterval(() => {
+  const timer = !shared ? undefined : setInterval(() => {
     signing = signing.then(async () => {
       const other = await holderIn(holderPath);
       if (other === undefined || other.id === about.id) return giveSign();
@@ -123,6 +125,22 @@ async function livesElsewhere(holderPath: string, kernel: string, signMillis: nu
     if (now !== '' && now !== left) return true;
   }
   return false;
+}
+
+/** File systems that one machine has for itself, by the `f_type` of Linux; the locks of one machine are enough there. */
+const LOCAL_TYPES = new Set([
+  0xef53, // ext
+  0x58465342, // xfs
+  0x9123683e, // btrfs
+  0x2fc12fc1, // zfs
+  0xf2f52010, // f2fs
+  0xca451a4e, // bcachefs
+  0x01021994, // tmpfs
+  0x794c7630, // overlay, in containers
+]);
+
+function mayBeShared(folder: string): boolean {
+  return process.platform === 'linux' && !LOCAL_TYPES.has(statfsSync(folder).type);
 }
 
 /** The running kernel: containers of one machine share it, and its locks. */
