@@ -35,6 +35,11 @@ function pendingClause(sinceUsn: number): string {
  */
 export const NEXT_MOD = 'CASE WHEN mod > :now + 300000 THEN :now ELSE max(mod + 1, :now) END';
 
+/** Columns of text that travel; the others hold numbers. */
+const TEXTS: Record<RowKind, readonly string[]> = { revlog: [], cards: ['data'], notes: ['guid', 'tags', 'flds'] };
+/** Of a row, about. */
+const BYTES_OF_NUMBERS = 100;
+
 /** Columns with an index that hardly ever change: an UPDATE that names them writes the index's page, be they the same or not. */
 const STEADY = { cards: 'nid', notes: 'csum' } as const;
 
@@ -171,14 +176,13 @@ export class SqliteCollectionSession implements CollectionSession {
 
   async pendingIds(kind: RowKind, sinceUsn: number): Promise<Id[]> {
     this.#live();
-    const ids: Id[] = [];
-    const found = this.#prepare(`SELECT id FROM ${kind} INDEXED BY ix_${kind}_usn WHERE ${pendingClause(sinceUsn)} ORDER BY usn, id`)
-      .pluck()
-      .safeIntegers()
-      .iterate(sinceUsn) as IterableIterator<bigint>;
-    // one by one: millions of them would not fit into memory twice
-    for (const id of found) ids.push(narrow(id));
-    return ids;
+    const pending = this.#prepare(`SELECT id FROM ${kind} INDEXED BY ix_${kind}_usn WHERE ${pendingClause(sinceUsn)} ORDER BY usn, id`).pluck();
+    const ids = pending.safeIntegers(false).all(sinceUsn) as number[];
+    if (ids.every((id) => Number.isSafeInteger(id))) return ids;
+    const exact: Id[] = [];
+    // one by one: millions of bigints would not fit into memory beside the numbers
+    for (const id of pending.safeIntegers().iterate(sinceUsn) as IterableIterator<bigint>) exact.push(narrow(id));
+    return exact;
   }
 
   async rows(kind: RowKind, ids: Id[]): Promise<JsonArrayText> {
@@ -194,9 +198,9 @@ export class SqliteCollectionSession implements CollectionSession {
 
   async rowBytes(kind: RowKind, ids: Id[]): Promise<number[]> {
     this.#live();
-    // of a text, SQLite knows the length without reading it
-    const bytes = COLUMNS[kind].map((column) => `octet_length(r.${column})`).join(' + ');
-    return this.#prepare(`SELECT coalesce(${bytes}, 0) FROM json_each(?) k LEFT JOIN ${kind} r ON r.id = k.value ORDER BY k.key`)
+    // of a text, SQLite knows the length without reading it; a number it would have to write down
+    const bytes = TEXTS[kind].map((column) => ` + octet_length(r.${column})`).join('');
+    return this.#prepare(`SELECT iif(r.id IS NULL, 0, ${BYTES_OF_NUMBERS}${bytes}) FROM json_each(?) k LEFT JOIN ${kind} r ON r.id = k.value ORDER BY k.key`)
       .pluck()
       .all(idsText(ids)) as number[];
   }
@@ -323,6 +327,6 @@ function narrow(id: bigint): Id {
 }
 
 /** `[1,2,…]` with every digit of 64-bit ids. */
-function idsText(ids: Iterable<Id>): string {
-  return `[${[...ids].join(',')}]`;
+function idsText(ids: readonly Id[]): string {
+  return `[${ids.join(',')}]`;
 }
