@@ -60,11 +60,12 @@ const held = new Set<Database.Database>();
  * @throws DataFolderInUseError at once, also when the holder is this very process
  */
 export async function lockDataFolder(base: string, holder: DataFolderHolder = 'server', options: LockOptions = {}): Promise<DataFolderLock> {
-  const { lost, kernel = kernelId(), signMillis = SIGN_MILLIS, shared = mayBeShared(resolve(base)) } = options;
+  const { lost, kernel = kernelId(), signMillis = SIGN_MILLIS } = options;
   const folder = join(resolve(base), '.anki-sync');
   makeFolder(resolve(base));
   await mkdir(folder, { recursive: true, mode: 0o700 });
   syncFolder(resolve(base));
+  const shared = options.shared ?? mayBeShared(folder);
   const holderPath = join(folder, 'server.json');
   const db = new Database(join(folder, 'lock.db'), { timeout: 0 });
   try {

@@ -73,3 +73,8 @@ test('a folder that cannot be written to is an error of its own, not "in use"', 
   writeFileSync(file, '');
   await assert.rejects(lockDataFolder(file), (error: Error & { code?: string }) => error.code !== 'DATA_FOLDER_IN_USE');
 });
+
+test('a data folder that is not there yet is made', async () => {
+  const lock = await lockDataFolder(join(dataFolder(), 'not', 'there'));
+  await lock.release();
+});
