@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync, truncateSync, writeFileSync,
+} from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -269,5 +271,68 @@ describe('the database of users', () => {
       assert.ok(status === 200 || status === 503, String(status));
     }
     assert.ok(existsSync(path));
+  });
+});
+
+/** Why no small disk can be had here, or false. */
+function whyNoDisk(): string | false {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'a small disk is mounted for this, which only root may do';
+  const at = mkdtempSync(join(tmpdir(), 'anki-sync-mount-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', at], { stdio: 'ignore' });
+    execFileSync('umount', [at]);
+    return false;
+  } catch {
+    return 'a small disk is mounted for this, which is not allowed here, even to root';
+  } finally {
+    rmSync(at, { recursive: true, force: true });
+  }
+}
+
+describe('a disk', { skip: whyNoDisk() }, () => {
+  async function disk(t: TestContext, megs: number): Promise<string> {
+    const at = await mkdtemp(join(tmpdir(), 'anki-sync-mount-'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megs}m`, 'tmpfs', at]);
+    t.after(async () => {
+      execFileSync('umount', [at]);
+      await rm(at, { recursive: true, force: true });
+    });
+    return at;
+  }
+
+  test('that is full is told when a sync begins, and when something is sent; with space again the same client goes on', async (t) => {
+    const at = await disk(t, 8);
+    const base = join(at, 'data');
+    await dataOfAda(base);
+    await using server = await runningServer({ base });
+    const ada = await server.user('ada');
+    const collection = (await ada.post('download', {}, { version: 10 })).body;
+    const before = (await ada.post('meta', META)).json() as { usn: number; mod: number };
+    const { bavail, bsize } = statfsSync(at);
+    writeFileSync(join(at, 'filler'), Buffer.alloc(bavail * bsize - 30_000));
+    const told = /The disk of the sync server is full\. Your cards on this device are fine\. Please tell whoever runs the server/;
+    assert.match((await ada.post('meta', META)).json().msg, told);
+    assert.deepEqual([lastLine(server).level, lastLine(server).code], ['error', 'DISK_FULL']);
+    assert.match((await ada.post('upload', collection)).text(), told);
+    assert.match((await ada.msync('uploadChanges', uploadZip([['big.png', 'x'.repeat(100_000)]]))).json().err, told);
+    rmSync(join(at, 'filler'));
+    const after = (await ada.post('meta', META)).json() as { usn: number; mod: number; cont: boolean };
+    assert.deepEqual([after.cont, after.usn, after.mod], [true, before.usn, before.mod]);
+    assert.equal((await ada.msync('uploadChanges', uploadZip([['big.png', 'x'.repeat(100_000)]]))).status, 200);
+    assert.equal((await ada.post('upload', collection)).text(), 'OK');
+    assert.deepEqual(server.stagedFiles(), []);
+  });
+
+  test('that is read-only keeps the server from starting, and says so; writable again, everything is as it was', async (t) => {
+    const at = await disk(t, 8);
+    const base = join(at, 'data');
+    await dataOfAda(base);
+    execFileSync('mount', ['-o', 'remount,ro', at]);
+    await assert.rejects(runningServer({ base }), (error: Error) => error.message.includes(base) && /READONLY|EROFS|read-only|cannot be/.test(error.message));
+    execFileSync('mount', ['-o', 'remount,rw', at]);
+    await using server = await runningServer({ base });
+    const ada = await server.user('ada');
+    assert.equal((await ada.post('meta', META)).json().cont, true);
+    assert.equal((await ada.msync('downloadFiles', { files: ['a.png', 'b.png'] })).status, 200);
   });
 });
