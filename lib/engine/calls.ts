@@ -38,7 +38,15 @@ export interface Outcome {
 }
 
 /** Work that belongs to no user's queue: checks and conversions of files that wait in the staging folder. */
-export type LaneCall = { task: 'prepareUpload'; path: string };
+export type LaneCall =
+  /** With `apart`, the answer may be null twice: the lane's second thread is to check its part, and then to have found nothing. */
+  | { task: 'prepareUpload'; path: string; apart: boolean }
+  | { task: 'goOn' | 'giveUp' };
+
+/** For the lane's second thread. Answers what is wrong with the file, or null. */
+export interface ApartCall {
+  path: string;
+}
 
 /** How a store is given: an object that runs on the main side, or a module that each worker thread imports. */
 export type StoreChoice<T> = T | StoreModule;

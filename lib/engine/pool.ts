@@ -85,6 +85,8 @@ export class Engine {
     if (resident.waiting >= this.#options.maxWaitingPerUser) {
       throw new SyncError('BUSY', 'too many requests of this user are waiting');
     }
+    // the first step of an upload: what checks it can start while it arrives
+    if (call.step === 'stagingFolder') this.#lane.expectUpload();
     return this.#enqueue(resident, call);
   }
 

@@ -10,10 +10,11 @@ import { Schema18Error } from '../../schema/schema18.ts';
 import { checkCol } from './anki2-col.ts';
 import type { ColColumn } from './anki2-col.ts';
 import { syncFile } from '../files/durable.ts';
-import { CorruptFile } from './anki2-corrupt.ts';
+import { TABLES_APART } from './anki2-apart.ts';
+import { CorruptFile, faultOfFile } from './anki2-corrupt.ts';
 import { lowerAscii } from './anki2-sql.ts';
-import { checkIntegrity } from './anki2-integrity.ts';
-import { mendRows } from './anki2-rows.ts';
+import { checkIntegrity, usesUnicase } from './anki2-integrity.ts';
+import { mendRows, readableTables } from './anki2-rows.ts';
 import { checkAnkiTables, checkColTable, INDEXES_OF_11, NEWEST_VERSION, READABLE_VERSIONS, strangeIndexesOf11 } from './anki2-tables.ts';
 import { downgradeToSchema11 } from './downgrade.ts';
 import { checkBeforeOpening, openHostile, readHostileSchema } from './hostile.ts';
@@ -41,19 +42,29 @@ const MAX_CONVERTED_BYTES = 48 * 1024 * 1024;
  * Throws only for troubles that are not the file's fault: disk full, I/O errors.
  */
 export function prepareUpload(path: string): UploadVerdict {
+  const { value } = preparing(path, false).next();
+  // without a part left to others it never yields
+  return value!;
+}
+
+/**
+ * The same for two threads. With `apart`, it may yield twice: when `checkApart` of the file may begin elsewhere while this
+ * goes on, and when it must have ended well. Left off at a yield, it is closed with `return`.
+ */
+export function* preparing(path: string, apart: boolean): Generator<undefined, UploadVerdict, void> {
   try {
     checkBeforeOpening(path);
-    const verdict = convert(path);
+    const verdict = yield* convert(path, apart);
     if (verdict.verdict === 'ok') syncFile(path);
     return verdict;
   } catch (error) {
-    const reason = faultOfFile(error);
+    const reason = error instanceof Schema18Error ? error.message : faultOfFile(error);
     if (reason === undefined) throw error;
     return { verdict: 'corrupt', reason };
   }
 }
 
-function convert(path: string): UploadVerdict {
+function* convert(path: string, apart: boolean): Generator<undefined, UploadVerdict, void> {
   let db = openHostile(path);
   try {
     const schema = readHostileSchema(db);
@@ -66,13 +77,17 @@ function convert(path: string): UploadVerdict {
       db.close();
       db = openHostile(path);
     }
-    checkIntegrity(db, schema);
+    const tablesApart = apart && !TABLES_APART.some((table) => usesUnicase(schema, table)) ? TABLES_APART : [];
+    if (tablesApart.length > 0) yield;
+    checkIntegrity(db, schema, tablesApart);
+    const readable = readableTables(db);
+    if (tablesApart.length > 0) yield;
     if (db.prepare('SELECT count(*) FROM col').pluck().get() !== 1) throw new CorruptFile('col has not exactly one row');
     const losses = schemaVersion === 11 ? [] : downgrade(db, schemaVersion);
     checkCol(db, columnsToJudge(schemaVersion));
     // a file of nothing but odd rows would be held in memory a second time
     db.pragma('journal_mode = DELETE');
-    losses.push(...mendRows(db));
+    losses.push(...mendRows(db, readable));
     tidy(db, schema);
     return { verdict: 'ok', schemaVersion, losses };
   } finally {
@@ -140,14 +155,4 @@ function tidy(db: Database, schema: HostileSchema): void {
     }
     for (const table of schema.internalTables) if (table.startsWith('sqlite_stat')) db.exec(`DROP TABLE ${table}`);
   })();
-}
-
-/** What to log when the file is to blame, or undefined when it is not. SQLite's own words may hold names of the file. */
-function faultOfFile(error: unknown): string | undefined {
-  if (error instanceof CorruptFile || error instanceof Schema18Error) return error.message;
-  const code = (error as { code?: unknown }).code;
-  if (typeof code === 'string' && /^SQLITE_(ERROR|CORRUPT|NOTADB|MISMATCH|CONSTRAINT|TOOBIG|RANGE|SCHEMA)/.test(code)) {
-    return `SQLite answers ${code}`;
-  }
-  return undefined;
 }
