@@ -352,7 +352,8 @@ test('three thousand idle connections: answers go on, at a few KiB of memory for
       }
     }));
   }
-  await until(() => open() >= openBefore + 3_000);
+  // some files of what went before may have been closed meanwhile
+  await until(() => open() >= openBefore + 2_950);
   assert.equal(await wholeSync(ada), 2);
   const bytesEach = (residentBytes(server.pid) - before) / 3_000;
   t.diagnostic(`${(bytesEach / 1024).toFixed(1)} KiB for each idle connection`);
