@@ -71,7 +71,8 @@ export class Replay {
       case 'symlink':
         return symlinkSync(data.toString(), place);
       case 'chmod':
-        return chmodSync(place, mode);
+        // sockets are made unseen
+        return existsSync(place) ? chmodSync(place, mode) : undefined;
       case 'sync':
       case 'datasync':
       case 'times':

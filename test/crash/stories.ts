@@ -33,6 +33,8 @@ export interface Story {
   steps(scene: Scene, spare: string): Step[];
   /** What the same client does next, whatever it knows of how the story ended: must go through, and lead to one and the same end. */
   again(scene: Scene, spare: string): Promise<void>;
+  /** The server ends with it, or much later. */
+  ends?: boolean;
   /** Times and ids come from the clock. */
   timeless?: boolean;
   /** Files in the media folder that no index knows are there from the start. */
@@ -242,6 +244,7 @@ export const STORIES: Story[] = [
   },
   {
     name: 'a normal sync, after which the server stops',
+    ends: true,
     before: standard,
     steps: (scene, spare) => [...normalSync(scene, CHANGES, join(spare, 'client.anki2')), stop(scene)],
     async again(scene, spare) {
@@ -349,12 +352,14 @@ export const STORIES: Story[] = [
   },
   {
     name: 'a media upload, after which the server stops',
+    ends: true,
     before: (home) => makeMedia(home),
     steps: (scene) => [beginMedia(scene), uploadMedia(scene), stop(scene)],
     again: mediaAgain,
   },
   {
     name: 'media that are brought to their places while their user is idle',
+    ends: true,
     before: (home) => makeMedia(home),
     steps: (scene) => [beginMedia(scene), uploadMedia(scene), settled(scene)],
     again: mediaAgain,

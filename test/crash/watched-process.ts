@@ -13,6 +13,8 @@ export interface Watched extends Watch {
   /** Of the checkout or the build whose `lib/bin` runs. Default: this checkout. */
   root?: string;
   env?: Record<string, string>;
+  /** On standard input. */
+  input?: string;
 }
 
 export interface Ended {
@@ -28,12 +30,14 @@ export interface WatchedProcess {
   output(): string;
 }
 
-export async function watchedProcess(args: string[], { root = ROOT, env = {}, ...watch }: Watched): Promise<WatchedProcess> {
+export async function watchedProcess(args: string[], { root = ROOT, env = {}, input = '', ...watch }: Watched): Promise<WatchedProcess> {
   const bin = ['bin.js', 'bin.ts'].map((name) => join(root, 'lib', name)).find((path) => existsSync(path))!;
   const child = spawn(process.execPath, [bin, ...args], {
     env: { PATH: process.env['PATH'], ...env, ...(await watched(watch)) },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, output }) as Ended);
