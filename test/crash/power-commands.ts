@@ -1,8 +1,7 @@
 /** Commands that write much at once: import, restore, backup. Played once, and the power taken away at every point of their record. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { readManifest } from '../../lib/backup/manifest.ts';
@@ -11,7 +10,7 @@ import { oldHash, writeAuthDb, writeOldUser } from '../import/old-data.ts';
 import { makeCollection, makeMedia, makeUsers, MEDIA, NOTES, replaceFolder } from './data-folder.ts';
 import { writeFolder } from './disk-model.ts';
 import { readOperations } from './operations.ts';
-import { disksOf, modelsOf, type PowerOptions, type PowerTried } from './power-points.ts';
+import { disksOf, modelsOf, scratchFolder, type PowerOptions, type PowerTried } from './power-points.ts';
 import { filesBelow, findings, stateOf, type State } from './state.ts';
 import { watchedProcess } from './watched-process.ts';
 
@@ -30,7 +29,7 @@ const NAME = 'ada';
 
 /** @throws AssertionError with the point at which something was lost */
 export async function tryCommand(command: Command, { most = Infinity, seed = 1, goOn = 0, root }: PowerOptions = {}): Promise<PowerTried> {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'power-')));
+  const folder = scratchFolder();
   const [watched, other, start, done, disk] = ['watched', 'other', 'start', 'done', 'disk'].map((name) => join(folder, name)) as [string, string, string, string, string];
   const play = async (log?: string): Promise<void> => {
     const run = await watchedProcess(command.args(watched, other), { folder: watched, ...(log === undefined ? {} : { log }), ...(root === undefined ? {} : { root }) });

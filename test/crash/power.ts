@@ -35,25 +35,30 @@ export async function findPlant(plant: PowerPlant, options: PowerOptions = {}): 
   }
 }
 
-/**
- * The long form: all cut points, more seeds, a server started from more of the disks, and each plant. Answers how many failed.
- */
-export async function longPowerLoss({ seeds, goOn, say }: { seeds: readonly number[]; goOn: number; say: (line: string) => void }): Promise<number> {
+export interface LongOptions {
+  seeds: readonly number[];
+  isWanted: (play: { name: string }) => boolean;
+  root?: string;
+  say: (line: string) => void;
+}
+
+/** The long form: all cut points for each seed, a server started from many of the disks; then each plant. Answers how many failed. */
+export async function longPowerLoss({ seeds, isWanted, root, say }: LongOptions): Promise<number> {
   let failed = 0;
   for (const seed of seeds) {
-    for (const name of PLAYS) {
+    for (const name of PLAYS.filter((each) => isWanted({ name: each }))) {
       try {
-        say(`seed ${seed}, ${told(name, await tryPlay(name, { seed, goOn }))}`);
+        say(`✔ ${told(name, await tryPlay(name, { seed, goOn: 20, ...(root === undefined ? {} : { root }) }))} (seed ${seed})`);
       } catch (error) {
         failed += 1;
-        say(`seed ${seed}, ${name}: FAILED ${(error as Error).message}`);
+        say(`✖ ${name} (seed ${seed}): ${(error as Error).message}`);
       }
     }
   }
-  for (const plant of POWER_PLANTS) {
+  for (const plant of POWER_PLANTS.filter(({ story }) => isWanted({ name: story }))) {
     const found = await findPlant(plant);
     if (found === undefined) failed += 1;
-    say(`${found === undefined ? 'NOT FOUND' : 'found'}: ${plant.name}`);
+    say(found === undefined ? `✖ not found: ${plant.name}` : `✔ found: ${plant.name}`);
   }
   return failed;
 }

@@ -24,12 +24,16 @@ test('every page of docs is reached from the README', () => {
   for (const name of names.filter((each) => each.startsWith('docs/'))) assert.ok(pages.get('README.md')?.includes(`(${name})`), name);
 });
 
-test('every flag that a page names exists', () => {
+test('every flag that a page names exists', async () => {
   const known = new Set([...helpText().matchAll(/--[a-z-]+/g)].map(([flag]) => flag));
   // of other programs
   for (const foreign of ['--syncserver', '--test']) known.add(foreign);
   // of scripts
   for (const own of ['--seed', '--rounds', '--shrink', '--verbose', '--root', '--plant']) known.add(own);
+  for (const script of await readdir(join(ROOT, 'scripts'))) {
+    if (!script.endsWith('.ts')) continue;
+    for (const [, option] of (await readFile(join(ROOT, 'scripts', script), 'utf8')).matchAll(/'?([a-z][a-z-]*)'?: \{ type: '(?:string|boolean)'/g)) known.add(`--${option}`);
+  }
   for (const [name, text] of pages) {
     for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]*/g)) assert.ok(known.has(flag), `${name} names ${flag}`);
   }
