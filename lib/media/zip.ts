@@ -10,6 +10,7 @@ import yazl from 'yazl';
 import { SyncError } from '../errors.ts';
 import type { FileRange } from '../storage/storage.ts';
 import { MAX_FILE_BYTES, MAX_META_BYTES } from './limits.ts';
+import { storedZip } from './stored-zip.ts';
 
 /** Entries of a zip that we are willing to list. A client's has 26 at most. */
 const MAX_ENTRIES = 1000;
@@ -206,19 +207,13 @@ export interface FileToSend extends FileRange {
 }
 
 /** The zip of `downloadFiles`, whole in memory: entries `0`, `1`, … and `_meta` with their names, all stored. */
-export async function zipToBytes(files: readonly FileToSend[]): Promise<Uint8Array> {
-  const zip = new yazl.ZipFile();
-  const chunks: Buffer[] = [];
-  const written = (async () => {
-    for await (const chunk of zip.outputStream as AsyncIterable<Buffer>) chunks.push(chunk);
-  })();
-  for (const [index, file] of files.entries()) zip.addBuffer(readRange(file), String(index), ENTRY_OPTIONS);
-  end(zip, files);
-  await written;
-  return Buffer.concat(chunks);
+export function zipToBytes(files: readonly { name: string; content: Uint8Array }[]): Uint8Array {
+  const entries = files.map(({ content }, index) => ({ name: String(index), content }));
+  return storedZip([...entries, { name: '_meta', content: metaOf(files) }]);
 }
 
-function readRange({ path, offset, bytes }: FileRange): Buffer {
+/** The bytes of a range at once. Throws when the file ends early. */
+export function readRange({ path, offset, bytes }: FileRange): Buffer {
   const reader = new FileReader(path);
   try {
     const buffer = Buffer.allocUnsafe(bytes);
@@ -254,7 +249,10 @@ export async function zipToFile(files: readonly FileToSend[], path: string): Pro
 const ENTRY_OPTIONS = { compress: false, forceDosTimestamp: true } as const;
 
 function end(zip: yazl.ZipFile, files: readonly FileToSend[]): void {
-  const meta = Object.fromEntries(files.map((file, index) => [String(index), file.name]));
-  zip.addBuffer(Buffer.from(JSON.stringify(meta)), '_meta', ENTRY_OPTIONS);
+  zip.addBuffer(metaOf(files), '_meta', ENTRY_OPTIONS);
   zip.end();
+}
+
+function metaOf(files: readonly { name: string }[]): Buffer {
+  return Buffer.from(JSON.stringify(Object.fromEntries(files.map((file, index) => [String(index), file.name]))));
 }
