@@ -75,25 +75,35 @@ async function mergeNotetypes(sync: RunningSync, incoming: IncomingNotetype[], n
 async function mergeNamed(sync: RunningSync, kind: 'notetypes' | 'decks', incoming: IncomingObject[], nowSecs: number): Promise<void> {
   if (incoming.length === 0) return;
   const stamps = new Map((await sync.store.objectStamps(kind)).map((stamp) => [String(stamp.id), stamp]));
-  const taken: TakenNames<Id> = new Map();
-  for (const stamp of stamps.values()) takeName(taken, stamp.name, stamp.id);
   let addedChars = 0;
+  // made at the first change of a name: most syncs only bring new numbers of a deck or two
+  let taken: TakenNames<Id> | undefined;
   const winners: NamedObject[] = [];
   for (const object of incoming) {
     const ours = stamps.get(String(object.id));
     if (!wins(object, ours)) continue;
-    if (ours !== undefined) releaseName(taken, ours.name);
-    const { name, changed } = uniqueName(object.name, object.id, taken);
-    addedChars += name.length - object.name.length;
-    if (addedChars > MAX_ADDED_CHARS) throw new SyncError('STEP_FAILED', 'too many objects of one name');
-    const stored = changed
-      ? named(sync, { ...object, name, mtimeSecs: nowSecs, usn: sync.serverUsn, object: { ...object.object, name, mod: nowSecs } })
-      : named(sync, object);
-    takeName(taken, name, object.id);
+    let stored = named(sync, object);
+    if (object.name !== ours?.name) {
+      taken ??= takenNames(stamps.values());
+      if (ours !== undefined) releaseName(taken, ours.name);
+      const { name, changed } = uniqueName(object.name, object.id, taken);
+      addedChars += name.length - object.name.length;
+      if (addedChars > MAX_ADDED_CHARS) throw new SyncError('STEP_FAILED', 'too many objects of one name');
+      if (changed) {
+        stored = named(sync, { ...object, name, mtimeSecs: nowSecs, usn: sync.serverUsn, object: { ...object.object, name, mod: nowSecs } });
+      }
+      takeName(taken, name, object.id);
+    }
     stamps.set(String(object.id), stored);
     winners.push(stored);
   }
   await sync.store.putObjects(kind, winners);
+}
+
+function takenNames(stamps: Iterable<{ id: Id; name: string }>): TakenNames<Id> {
+  const taken: TakenNames<Id> = new Map();
+  for (const stamp of stamps) takeName(taken, stamp.name, stamp.id);
+  return taken;
 }
 
 async function mergeDeckConfigs(sync: RunningSync, incoming: IncomingObject[]): Promise<void> {

@@ -2,10 +2,10 @@
  * What the steps of a sync cost in a user's thread: no HTTP, no packing, no second process. For profiles, and for curves over
  * the size of a collection.
  *
- *   node scripts/bench/steps.ts [--notes 20000,1000000] [--decks 10,5000] [--only daily,morning,up,down] [--times 20] [--root checkout]
+ *   node scripts/bench/steps.ts [--notes 20000,1000000] [--decks 10,5000] [--only daily,cold,morning,up,down] [--times 20] [--root checkout]
  *   node --cpu-prof scripts/bench/steps.ts --only up
  *
- * daily: 20 reviews, with a deck and the config. morning: the same as the first sync of a day, when buried cards come back. up: 5,000 notes and cards. down: 5,000 notes. Medians in milliseconds.
+ * daily: 20 reviews, with a deck and the config. cold: the same on a collection that was closed. morning: the same as the first sync of a day, when buried cards come back. up: 5,000 notes and cards. down: 5,000 notes. Medians in milliseconds.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,14 +21,14 @@ const { values } = parseArgs({
   options: {
     notes: { type: 'string', default: '20000' },
     decks: { type: 'string', default: '10' },
-    only: { type: 'string', default: 'daily,morning,up,down' },
+    only: { type: 'string', default: 'daily,cold,morning,up,down' },
     times: { type: 'string', default: '20' },
     root: { type: 'string', default: join(import.meta.dirname, '../..') },
   },
 });
 
 const USER = { userId: '1', folder: 'u' };
-const HABITS = ['daily', 'morning', 'up', 'down'] as const;
+const HABITS = ['daily', 'cold', 'morning', 'up', 'down'] as const;
 type Habit = (typeof HABITS)[number];
 
 /** A user with a generated collection, and the client's side of its syncs. */
@@ -75,8 +75,9 @@ class Client {
   async sync(habit: Habit): Promise<Record<string, number>> {
     this.#millis = {};
     const n = ++this.#syncs;
-    if (habit === 'daily' || habit === 'morning') {
-      const changes = this.#dailyChanges(n, habit === 'daily');
+    if (habit === 'daily' || habit === 'cold' || habit === 'morning') {
+      if (habit === 'cold') await this.#sessions!.run({ step: 'release', user: USER });
+      const changes = this.#dailyChanges(n, habit !== 'morning');
       await this.#session({ lnewer: true, changes, chunks: [this.#reviews(n)], added: [0, 0, 20] });
     }
     if (habit === 'up') await this.#session({ lnewer: true, chunks: this.#newNotes(n), added: [5000, 5000, 0] });
@@ -172,7 +173,7 @@ for (const notes of numbers(values.notes)) {
     try {
       await client.open();
       for (const habit of HABITS.filter((habit) => values.only.split(',').includes(habit))) {
-        const times = habit === 'daily' || habit === 'morning' ? Number(values.times) : Math.ceil(Number(values.times) / 4);
+        const times = habit !== 'up' && habit !== 'down' ? Number(values.times) : Math.ceil(Number(values.times) / 4);
         const runs: Record<string, number>[] = [];
         for (let n = 0; n < times + 2; n++) {
           const run = await client.sync(habit);

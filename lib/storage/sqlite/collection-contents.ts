@@ -55,7 +55,7 @@ export function writeCollectionFile(path: string, contents: CollectionContents):
       const json = new JsonColumns((sql) => db.prepare(sql));
       for (const kind of ['notetypes', 'decks', 'deckConfigs'] as const) json.put(kind, [...contents.objects[kind].values()]);
       for (const [name, tagUsn] of contents.tags) json.addTags([name], tagUsn);
-      json.write();
+      for (const [column, text] of Object.entries(json.takeChanged())) db.prepare(`UPDATE col SET ${column} = ?`).run(text);
       for (const kind of ROW_KINDS) {
         const values = COLUMNS[kind].map((_, index) => `:row ->> ${index}`).join(', ');
         const insert = db.prepare(`INSERT INTO ${kind} (${COLUMNS[kind].join(', ')}) VALUES (${values})`);

@@ -48,6 +48,8 @@ export interface Remembered {
   /** Undefined until a sync has counted. */
   rowCounts?: RowCounts | undefined;
   json?: JsonColumns | undefined;
+  /** Characters in `json`. */
+  jsonLength?: number;
 }
 
 /** One normal sync: an open transaction on the user's collection. The store that made it owns the connection. */
@@ -55,6 +57,8 @@ export class SqliteCollectionSession implements CollectionSession {
   readonly usn: number;
   #db: Database;
   #json: JsonColumns;
+  /** What changed in `col` beside it. All of that one long row is written once, at the end. */
+  #col: { conf?: string; crt?: bigint } = {};
   #prepare: (sql: string) => Statement;
   #remembered: Remembered;
   /** With what this sync has added and removed; undefined until they are counted. */
@@ -156,22 +160,22 @@ export class SqliteCollectionSession implements CollectionSession {
 
   async config(): Promise<JsonObjectText> {
     this.#live();
-    return this.#prepare('SELECT conf FROM col').pluck().get() as string;
+    return this.#col.conf ?? (this.#prepare('SELECT conf FROM col').pluck().get() as string);
   }
 
   async setConfig(config: JsonObjectText): Promise<void> {
     this.#live();
-    this.#prepare('UPDATE col SET conf = ?').run(config);
+    this.#col.conf = config;
   }
 
   async creationSecs(): Promise<number> {
     this.#live();
-    return this.#prepare('SELECT crt FROM col').pluck().get() as number;
+    return Number(this.#col.crt ?? this.#prepare('SELECT crt FROM col').pluck().get());
   }
 
   async setCreationSecs(secs: number): Promise<void> {
     this.#live();
-    this.#prepare('UPDATE col SET crt = ?').run(BigInt(secs));
+    this.#col.crt = BigInt(secs);
   }
 
   async pendingIds(kind: RowKind, sinceUsn: number): Promise<Id[]> {
@@ -295,13 +299,15 @@ export class SqliteCollectionSession implements CollectionSession {
 
   async commit(nowMillis: number): Promise<number> {
     this.#live();
-    this.#json.write();
-    const modified = this.#prepare(`UPDATE col SET usn = usn + 1, mod = ${NEXT_MOD}, ls = ${NEXT_MOD} RETURNING mod`)
+    const columns = { ...this.#col, ...this.#json.takeChanged() };
+    const sets = Object.keys(columns).map((column) => `${column} = :${column}, `).join('');
+    const modified = this.#prepare(`UPDATE col SET ${sets}usn = usn + 1, mod = ${NEXT_MOD}, ls = ${NEXT_MOD} RETURNING mod`)
       .pluck()
-      .get({ now: nowMillis }) as number;
+      .get({ ...columns, now: nowMillis }) as number;
     this.#db.exec('COMMIT');
     this.#remembered.rowCounts = this.#rowCounts;
-    if (this.#json.isSmall) this.#remembered.json = this.#json;
+    this.#remembered.json = this.#json;
+    this.#remembered.jsonLength = this.#json.length;
     this.#end();
     return modified;
   }

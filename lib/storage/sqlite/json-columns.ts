@@ -10,8 +10,6 @@ const COLUMN: Record<ObjectKind, string> = { notetypes: 'models', decks: 'decks'
  */
 export const MAX_COLUMN_BYTES = 48 * 1024 ** 2;
 
-/** Of all columns together, for those that stay in memory between two syncs. Most collections have less than a tenth. */
-const MAX_KEPT_LENGTH = 1024 ** 2;
 
 /**
  * Notetypes, decks, presets and tags of schema 11 rest as JSON maps in the one row of `col`. This holds those that a sync
@@ -28,12 +26,12 @@ export class JsonColumns {
     this.#prepare = prepare;
   }
 
-  /** Whether it is small enough to stay in memory between two syncs. */
-  get isSmall(): boolean {
+  /** Characters that it holds in memory. */
+  get length(): number {
     let length = 0;
     for (const objects of this.#objects.values()) for (const { json } of objects.values()) length += json.length;
     for (const name of this.#tags?.keys() ?? []) length += name.length;
-    return length <= MAX_KEPT_LENGTH;
+    return length;
   }
 
   objects(kind: ObjectKind): Map<string, NamedObject> {
@@ -94,16 +92,19 @@ export class JsonColumns {
     checkBytes(tags.keys());
   }
 
-  write(): void {
+  /** Texts of the changed columns, by name. From here on they count as written. */
+  takeChanged(): Record<string, string> {
+    const columns: Record<string, string> = {};
     for (const kind of this.#changed) {
       if (kind === 'tags') {
-        this.#prepare('UPDATE col SET tags = ?').run(JSON.stringify(Object.fromEntries(this.tags())));
+        columns['tags'] = JSON.stringify(Object.fromEntries(this.tags()));
       } else {
         const text = [...this.objects(kind)].map(([id, object]) => `${JSON.stringify(id)}:${object.json}`).join(',');
-        this.#prepare(`UPDATE col SET ${COLUMN[kind]} = ?`).run(`{${text}}`);
+        columns[COLUMN[kind]] = `{${text}}`;
       }
     }
     this.#changed.clear();
+    return columns;
   }
 }
 
