@@ -3,6 +3,7 @@
  * Needs none of the three at run time.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { HttpRequest, HttpResponse } from '../../lib/http.ts';
 import { drained } from './drain.ts';
@@ -85,8 +86,13 @@ async function answer(req: IncomingMessage, res: ServerResponse, { status, heade
   // nobody takes the answer: its file and its place must not wait for ever
   res.setTimeout(UNREAD_MILLIS, () => res.destroy());
   if (!(body instanceof Uint8Array)) {
-    if (!res.destroyed) res.writeHead(status, headers);
-    // ends the source also when the client is gone already; then there is nobody left to tell
+    // without a socket node:http has let go of the response, which then neither takes anything nor closes: a pipeline would wait for ever
+    if (res.destroyed || res.socket === null || res.socket.destroyed) {
+      await endOf(body);
+      return;
+    }
+    res.writeHead(status, headers);
+    // ends the source also when the client goes; then there is nobody left to tell
     await pipeline(body, res).catch(() => {});
     req.resume();
     return;
@@ -105,4 +111,10 @@ async function answer(req: IncomingMessage, res: ServerResponse, { status, heade
   const reusable = await drained(req);
   res.end();
   if (!reusable) socket.destroySoon();
+}
+
+/** Lets a body go that nobody will read: its file, and its place among the requests on the way. */
+async function endOf(body: AsyncIterable<Uint8Array>): Promise<void> {
+  if (body instanceof Readable) body.destroy();
+  else await body[Symbol.asyncIterator]().return?.();
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, request as httpRequest, Agent, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { connect as connectTo, type AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import test, { type TestContext } from 'node:test';
 import connect from 'connect';
 import express from 'express';
@@ -237,4 +238,22 @@ test('a client that asks before it sends (Expect: 100-continue) may send', async
   upload.end('collection');
   const [response] = (await once(upload, 'response')) as [IncomingMessage];
   assert.equal(await bodyText(response), 'collection');
+});
+
+test('an answer that streams is let go of when its connection was closed before, for something behind the request that is none', async (t) => {
+  const body = Readable.from([Buffer.from('x')]);
+  const closed = once(body, 'close');
+  const gone = Promise.withResolvers<void>();
+  const port = await listen(t, expressSync({
+    handle: async ({ signal }) => {
+      if (signal?.aborted !== true) signal?.addEventListener('abort', () => gone.resolve());
+      else gone.resolve();
+      await gone.promise;
+      return { status: 200, headers: {}, body };
+    },
+  }));
+  const socket = connectTo(port, '127.0.0.1').on('error', () => {});
+  t.after(() => socket.destroy());
+  socket.resume().write('POST /sync/download HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}and more');
+  await closed;
 });
