@@ -9,13 +9,19 @@ export interface HttpRequest {
   /** Lower-case names. */
   headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   /** Raw bytes of the body, read once; a stream that fails means the client went away. */
-  body: AsyncIterable<Uint8Array> | null;
+  body: ByteSource | null;
   /** For the log and rate limits; already resolved by the adapter from whatever proxy it trusts. */
   clientAddress?: string;
   /** `https` or `http`, as the client sees it. Only used to show URLs. */
   scheme?: 'http' | 'https';
   /** Aborted when the client's connection is gone. */
   signal?: AbortSignal;
+}
+
+/** Bytes as they come. */
+export interface ByteSource extends AsyncIterable<Uint8Array> {
+  /** All of them, if they came together with the head: a small body then costs no stream. Asked before any was read, and once. */
+  arrived?(): Promise<Uint8Array | undefined>;
 }
 
 export interface HttpResponse {

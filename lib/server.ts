@@ -7,7 +7,7 @@ import { authenticatorFrom } from './auth/authenticator-from.ts';
 import type { Authenticator, User } from './auth/authenticator.ts';
 import { openBuiltInAuth, type BuiltInAuth } from './auth/built-in.ts';
 import type { HostKeys } from './auth/host-keys.ts';
-import type { Answer, JsonStep } from './engine/calls.ts';
+import { MAX_STRING_CHARS, type Answer, type JsonStep } from './engine/calls.ts';
 import { Engine } from './engine/pool.ts';
 import { SyncError } from './errors.ts';
 import { inPlainWords } from './plain-words.ts';
@@ -26,6 +26,7 @@ import { parseLossless } from './schema/json.ts';
 import { SchemaError } from './schema/schema-error.ts';
 import { lockDataFolder, type DataFolderLock } from './storage/files/data-folder-lock.ts';
 import { clearStaging, removeStaged, stagingFolder } from './storage/files/staging.ts';
+import { isStillThere } from './storage/sqlite/still-there.ts';
 import { wayBack } from './way-back.ts';
 
 /** As the engine's own default. */
@@ -270,7 +271,7 @@ class Hall implements SyncServer {
         step,
         user: placeOf(user),
         sessionKey,
-        body,
+        body: body.length <= MAX_STRING_CHARS ? body.toString() : body,
         // `begin` hands it back in place of a media session key
         ...(step === 'begin' ? { hostKey } : {}),
       });
@@ -350,7 +351,7 @@ class Hall implements SyncServer {
     extension: string,
   ): Promise<string> {
     const answer = await rooms.engine.run(call);
-    const folder = new TextDecoder().decode((answer as Extract<Answer, { kind: 'bytes' }>).data);
+    const folder = String((answer as Extract<Answer, { kind: 'bytes' }>).data);
     return join(folder, `${kind}-${randomBytes(12).toString('hex')}${extension}`);
   }
 
@@ -408,6 +409,8 @@ function engineOf(options: CheckedOptions): Engine {
       media: options.media ?? { module: beside('sqlite/media'), options: { base } },
       mediaFiles: options.mediaFiles ?? { module: beside('files/folder'), options: { base } },
     },
+    // what other stores keep, others may change
+    ...(options.collections === undefined && options.media === undefined ? { stillHolds: (user, meta) => isStillThere(base, user, meta) } : {}),
     ...given({
       threads: options.threads,
       threadHeapMib: options.threadHeapMib,

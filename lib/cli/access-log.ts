@@ -17,6 +17,6 @@ export function logLine(entry: LogEntry, at: Date): string {
 
 /** Text from outside may hold line ends and terminal codes: whatever is not plainly one word is quoted, with those escaped. */
 function plain(text: string): string {
-  if (/^[\p{L}\p{N}\p{M}._:/@,;+%~-]+$/u.test(text)) return text;
+  if (/^[\w.:/@,;+%~-]+$/.test(text) || /^[\p{L}\p{N}\p{M}._:/@,;+%~-]+$/u.test(text)) return text;
   return JSON.stringify(text).replaceAll(/[^\p{L}\p{N}\p{M}\p{P}\p{S} ]/gu, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
 }

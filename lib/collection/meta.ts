@@ -21,11 +21,17 @@ export interface SyncMeta {
   media_usn: number;
 }
 
+/** Other steps alone change it. */
+export interface MetaSource {
+  collection: CollectionMeta;
+  mediaUsn: number;
+}
+
 /**
  * @param syncVersion `v` of the body, which may be lower than that of the envelope.
  * @throws SyncError CLIENT_TOO_OLD for versions we do not speak: old clients know the words of a 501.
  */
-export function metaAnswer(collection: CollectionMeta, mediaUsn: number, syncVersion: number, nowMillis: number): SyncMeta {
+export function metaAnswer({ collection, mediaUsn }: MetaSource, syncVersion: number, nowMillis: number): SyncMeta {
   if (syncVersion < MIN_VERSION || syncVersion > MAX_VERSION) {
     throw new SyncError('CLIENT_TOO_OLD', 'unsupported sync version', { detail: `sync version ${syncVersion}` });
   }

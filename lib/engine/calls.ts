@@ -1,14 +1,21 @@
+import type { MetaSource } from '../collection/meta.ts';
 import type { UserPlace } from '../storage/storage.ts';
 
 /** Everything the main side may ask of the room that holds a user's data. One call per user at a time. */
 export type Call =
-  | { step: JsonStep; user: UserPlace; sessionKey: string; body: Uint8Array; hostKey?: string }
+  | { step: JsonStep; user: UserPlace; sessionKey: string; body: JsonText; hostKey?: string }
   | { step: 'abort' | 'expire' | 'settleMedia' | 'release' | 'download' | 'stagingFolder' | 'mediaStagingFolder'; user: UserPlace }
   /** Into the folder `to`, between two syncs: a running one is BUSY, unless its client has been silent for so long. */
   | { step: 'copy'; user: UserPlace; to: string; patienceMillis: number }
   /** Body checked and converted in the lane of its own; the file is consumed. */
   | { step: 'upload'; user: UserPlace; path: string }
   | { step: 'uploadChanges'; user: UserPlace; path: string };
+
+/** UTF-8. Short ones are strings: bytes travel between threads as a copy of the whole buffer that they are a part of. */
+export type JsonText = string | Uint8Array;
+
+/** Longest text, in characters, that is sent to a thread as a string. */
+export const MAX_STRING_CHARS = 64 * 1024;
 
 /** Steps whose body is JSON. */
 export type JsonStep =
@@ -25,8 +32,8 @@ export type JsonStep =
   | 'downloadFiles'
   | 'mediaSanity';
 
-/** Bytes of an answer, or a local file the receiver sends and deletes. */
-export type Answer = { kind: 'bytes'; data: Uint8Array } | { kind: 'file'; path: string; bytes: number };
+/** Text or bytes of an answer, or a local file the receiver sends and deletes. */
+export type Answer = { kind: 'bytes'; data: JsonText; metaSource?: MetaSource } | { kind: 'file'; path: string; bytes: number };
 
 /** An answer, and what the main side watches the user's idle time for. */
 export interface Outcome {

@@ -37,7 +37,7 @@ export function unpackError(packed: PackedError): SyncError {
 
 /** The answer's memory, if it is its own and may move instead of being copied. */
 export function transferable(answer: Answer): ArrayBuffer[] {
-  if (answer.kind !== 'bytes') return [];
+  if (answer.kind !== 'bytes' || typeof answer.data === 'string') return [];
   const { buffer, byteLength } = answer.data;
   return buffer instanceof ArrayBuffer && byteLength === buffer.byteLength && !Buffer.isBuffer(answer.data) ? [buffer] : [];
 }

@@ -1,9 +1,13 @@
 import { availableParallelism } from 'node:os';
+import { metaAnswer, type MetaSource } from '../collection/meta.ts';
 import { SyncError } from '../errors.ts';
-import type { UserPlace } from '../storage/storage.ts';
+import { parseMetaRequest } from '../schema/schema11.ts';
+import type { CollectionMeta, UserPlace } from '../storage/storage.ts';
 import type { UploadVerdict } from '../storage/sqlite/anki2.ts';
-import type { Answer, Call, Outcome } from './calls.ts';
+import type { Answer, Call, JsonText, Outcome } from './calls.ts';
+import { parseJsonBody } from './json-body.ts';
 import { Lane } from './lane-pool.ts';
+import { asSyncError } from './step-error.ts';
 import type { Room, StoreRoom } from './store-room.ts';
 import { allModules, type Choices } from './stores.ts';
 import { WorkerHandle } from './worker-handle.ts';
@@ -22,6 +26,8 @@ export interface EngineOptions {
   maxWaitingPerUser?: number;
   /** JavaScript heap of each thread, MiB. Default 512. */
   threadHeapMib?: number;
+  /** Whether what `meta` answered last still holds, as far as others may have a hand in it. Left out, a thread is asked each time. */
+  stillHolds?: (user: UserPlace, meta: CollectionMeta) => boolean;
 }
 
 /** A user whose data may be open somewhere. */
@@ -38,7 +44,12 @@ interface Resident {
   settling: NodeJS.Timeout | undefined;
   /** Its data are being closed, and no call came since. */
   closing: boolean;
+  /** Of the last `meta`, until a step that may change it. */
+  metaSource: MetaSource | undefined;
 }
+
+/** Steps after which `meta` answers the same. */
+const KEEP_META: ReadonlySet<Call['step']> = new Set(['begin', 'mediaChanges', 'mediaSanity', 'settleMedia']);
 
 /** A client sends its media zips one right after the other: this long after the last one, they are brought to their place. */
 const SETTLE_IDLE_MILLIS = 2_000;
@@ -72,6 +83,7 @@ export class Engine {
       maxOpen: options.maxOpen ?? 200,
       maxWaitingPerUser: options.maxWaitingPerUser ?? 8,
       threadHeapMib: options.threadHeapMib ?? 512,
+      stillHolds: options.stillHolds ?? (() => false),
     };
     this.#threads = new Array<ThreadRoom | undefined>(this.#options.threads);
     this.#sweep = setInterval(() => this.#closeIdle(), Math.min(10_000, this.#options.closeIdleMillis)).unref();
@@ -81,6 +93,8 @@ export class Engine {
   async run(call: Call): Promise<Answer> {
     // nothing is awaited up to the queue: calls run in the order they came, and a user never gets two rooms
     if (this.#closing) throw new SyncError('CLOSING', 'the server is closing');
+    const known = call.step === 'meta' ? this.#knownMeta(call.user) : undefined;
+    if (known !== undefined && call.step === 'meta') return metaFromMemory(known, call.body);
     const resident = this.#resident(call.user);
     if (resident.waiting >= this.#options.maxWaitingPerUser) {
       throw new SyncError('BUSY', 'too many requests of this user are waiting');
@@ -146,6 +160,7 @@ export class Engine {
         unsettled: false,
         settling: undefined,
         closing: false,
+        metaSource: undefined,
       };
     } else if (resident.closing) {
       resident.tail = Promise.all([resident.tail, this.#placeForOne()]);
@@ -170,8 +185,20 @@ export class Engine {
     return this.#release(idle);
   }
 
+  /** The commonest request, and all of a sync without changes: answered without a thread where nothing happened since the last one. */
+  #knownMeta(place: UserPlace): MetaSource | undefined {
+    const resident = this.#residents.get(place.folder);
+    const known = resident?.place.userId === place.userId ? resident.metaSource : undefined;
+    if (resident === undefined || known === undefined || !this.#options.stillHolds(place, known.collection)) return undefined;
+    resident.lastUsedMillis = performance.now();
+    this.#residents.delete(place.folder);
+    this.#residents.set(place.folder, resident);
+    return known;
+  }
+
   #enqueue(resident: Resident, call: Call): Promise<Answer> {
     resident.waiting += 1;
+    if (!KEEP_META.has(call.step)) resident.metaSource = undefined;
     clearTimeout(resident.expiry);
     clearTimeout(resident.settling);
     const result = resident.tail.then(async () => {
@@ -179,6 +206,8 @@ export class Engine {
         const { answer, syncing, unsettled } = await resident.room.run(call);
         resident.syncing = syncing;
         resident.unsettled = unsettled;
+        // with others waiting, one of them may change it
+        if (answer.kind === 'bytes' && answer.metaSource !== undefined && resident.waiting === 1) resident.metaSource = answer.metaSource;
         return answer;
       } catch (error) {
         // a failed step has rolled back; a failed request for something else has not, and then the timer below finds nothing to do
@@ -249,6 +278,15 @@ export class Engine {
     for (const { room } of this.#residents.values()) if (room instanceof ThreadRoom) counts[room.index]! += 1;
     const index = counts.indexOf(Math.min(...counts));
     return (this.#threads[index] ??= new ThreadRoom(index, this.#choices, this.#options.threadHeapMib));
+  }
+}
+
+function metaFromMemory(source: MetaSource, body: JsonText): Answer {
+  try {
+    const { syncVersion } = parseMetaRequest(parseJsonBody(body));
+    return { kind: 'bytes', data: JSON.stringify(metaAnswer(source, syncVersion, Date.now())) };
+  } catch (error) {
+    throw asSyncError(error);
   }
 }
 

@@ -30,7 +30,7 @@ import {
 } from '../schema/schema11.ts';
 import { SchemaError } from '../schema/schema-error.ts';
 import type { CollectionStore, MediaFiles, MediaStore, UserPlace } from '../storage/storage.ts';
-import type { Answer, Call, JsonStep, Outcome } from './calls.ts';
+import { MAX_STRING_CHARS, type Answer, type Call, type JsonStep, type Outcome } from './calls.ts';
 import { parseJsonBody } from './json-body.ts';
 import { asSyncError } from './step-error.ts';
 
@@ -121,8 +121,10 @@ export class Sessions {
       case 'meta': {
         const { syncVersion } = parseMetaRequest(body);
         await this.#abort(user.userId);
-        const lastUsn = await this.#mediaUsn(user);
-        return json(metaAnswer(await collections.meta(user), lastUsn, syncVersion, Date.now()) as unknown as Json);
+        const mediaUsn = await this.#mediaUsn(user);
+        const metaSource = { collection: await collections.meta(user), mediaUsn: mediaUsn ?? 0 };
+        const answer = json(metaAnswer(metaSource, syncVersion, Date.now()) as unknown as Json);
+        return mediaUsn === undefined ? answer : { ...answer, metaSource };
       }
       case 'start':
         return this.#start(user, sessionKey, body);
@@ -172,12 +174,12 @@ export class Sessions {
     }
   }
 
-  /** A damaged index stops the media, and nothing else: they ask for it themselves, and tell. */
-  async #mediaUsn(user: UserPlace): Promise<number> {
+  /** Undefined of a damaged index: that stops the media, and nothing else. They ask for it themselves, and tell. */
+  async #mediaUsn(user: UserPlace): Promise<number | undefined> {
     try {
       return (await this.#stores.media.totals(user)).lastUsn;
     } catch (error) {
-      if (error instanceof SyncError && error.code === 'MEDIA_INDEX_DAMAGED') return 0;
+      if (error instanceof SyncError && error.code === 'MEDIA_INDEX_DAMAGED') return undefined;
       throw error;
     }
   }
@@ -259,11 +261,11 @@ export class Sessions {
 
 const encoder = new TextEncoder();
 
-function text(value: string): Answer {
-  return { kind: 'bytes', data: encoder.encode(value) };
+function text(value: string): Extract<Answer, { kind: 'bytes' }> {
+  return { kind: 'bytes', data: value.length <= MAX_STRING_CHARS ? value : encoder.encode(value) };
 }
 
-function json(value: Json): Answer {
+function json(value: Json): Extract<Answer, { kind: 'bytes' }> {
   return text(JSON.stringify(value));
 }
 

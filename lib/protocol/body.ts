@@ -15,8 +15,8 @@ import {
 import { SyncError } from '../errors.ts';
 import { ClientGone } from './client-gone.ts';
 import type { BodyClass } from './methods.ts';
-import type { PackedBody, Packing, SyncRequest } from './request.ts';
-import { tooLarge, walkFrames, type FrameWalker } from './zstd-frames.ts';
+import type { PackedBody, SyncRequest } from './request.ts';
+import { rawContent, tooLarge, walkFrames, type FrameWalker } from './zstd-frames.ts';
 
 /** Counted in bytes; a body of exactly the limit passes. */
 export interface BodyLimits {
@@ -68,18 +68,30 @@ type Decoder = ZstdDecompress | Gunzip;
  */
 export async function readJsonBody(request: SyncRequest, limits: BodyLimits): Promise<Buffer> {
   const { maxPackedBytes, maxUnpackedBytes } = limitsOf(request.spec.bodyClass, limits);
+  const { packing, bytes } = request.body;
+  const arrived = await bytes?.arrived?.();
+  const isRaw = arrived !== undefined && (packing ?? 'zstd') === 'zstd' && arrived.length <= Math.min(maxPackedBytes, maxUnpackedBytes);
+  const raw = isRaw ? rawContent(arrived) : undefined;
+  const json = raw === undefined ? await readPacked(request, arrived, maxPackedBytes, maxUnpackedBytes) : bufferOf(raw);
+  if (!isUtf8(json)) throw new SyncError('BODY_NOT_JSON', 'the body is not UTF-8');
+  return json;
+}
+
+async function readPacked(
+  request: SyncRequest,
+  arrived: Uint8Array | undefined,
+  maxPackedBytes: number,
+  maxUnpackedBytes: number,
+): Promise<Buffer> {
   const { packing } = request.body;
-  const { packed, walker } = await collect(request, packing, maxPackedBytes, maxUnpackedBytes);
-  let json: Buffer;
+  const { packed, walker } = await collect(request, arrived, maxPackedBytes, maxUnpackedBytes);
   try {
-    if (packing === 'none') json = packed;
-    else if (packing === 'gzip') json = await ungzip(packed, maxUnpackedBytes);
-    else json = await unpack(packed, walker, maxUnpackedBytes);
+    if (packing === 'none') return packed;
+    if (packing === 'gzip') return await ungzip(packed, maxUnpackedBytes);
+    return await unpack(packed, walker, maxUnpackedBytes);
   } catch (error) {
     throw decodingError(error);
   }
-  if (!isUtf8(json)) throw new SyncError('BODY_NOT_JSON', 'the body is not UTF-8');
-  return json;
 }
 
 /** For methods without input, which are sent `{}` or, by clients in Rust, `{"_pad":null}`. An unknown field is refused as the official server does, since it may mean something. */
@@ -283,12 +295,12 @@ function writeTo(decoder: Decoder, piece: Buffer): Promise<void> {
 /** The whole body as it came; of zstd, the first frame. */
 async function collect(
   request: SyncRequest,
-  packing: Packing | undefined,
+  arrived: Uint8Array | undefined,
   maxPackedBytes: number,
   maxUnpackedBytes: number,
 ): Promise<{ packed: Buffer; walker: FrameWalker }> {
-  const source = openBody(request.body, maxPackedBytes);
-  const walker = (packing ?? 'zstd') === 'zstd' ? walkFrames({ maxUnpackedBytes }) : walkNothing(maxUnpackedBytes);
+  const source = openBody(request.body, maxPackedBytes, arrived);
+  const walker = (request.body.packing ?? 'zstd') === 'zstd' ? walkFrames({ maxUnpackedBytes }) : walkNothing(maxUnpackedBytes);
   const pieces: Uint8Array[] = [];
   try {
     for (;;) {
@@ -306,7 +318,11 @@ async function collect(
     source.discard();
     throw error;
   }
-  return { packed: Buffer.concat(pieces), walker };
+  return { packed: pieces.length === 1 ? bufferOf(pieces[0]!) : Buffer.concat(pieces), walker };
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 async function unpack(packed: Buffer, walker: FrameWalker, maxUnpackedBytes: number): Promise<Buffer> {
@@ -357,12 +373,13 @@ function unlessStalled<T>(next: Promise<T>): Promise<T> {
 }
 
 /**
- * Not `for await`: leaving such a loop early would destroy the request's stream, and with it the connection that the
+ * Of a body that has arrived already, `arrived` is all. Not `for await`: leaving such a loop early would destroy the request's stream, and with it the connection that the
  * refusal has to go through.
  */
-export function openBody(body: PackedBody, maxPackedBytes: number): BodySource {
-  const iterator = body.bytes?.[Symbol.asyncIterator]();
+export function openBody(body: PackedBody, maxPackedBytes: number, arrived?: Uint8Array): BodySource {
+  const iterator = arrived === undefined ? body.bytes?.[Symbol.asyncIterator]() : undefined;
   const saysTooMuch = (body.contentLength ?? 0) > maxPackedBytes;
+  let unread = arrived;
   let readBytes = 0;
   let pending: Promise<IteratorResult<Uint8Array>> | undefined;
   let ended = iterator === undefined;
@@ -388,7 +405,8 @@ export function openBody(body: PackedBody, maxPackedBytes: number): BodySource {
   return {
     async next() {
       if (saysTooMuch) throw tooLarge();
-      const chunk = await pull();
+      const chunk = unread ?? (await pull());
+      unread = undefined;
       if (chunk === null || discarding) return null;
       readBytes += chunk.length;
       if (readBytes > maxPackedBytes) throw tooLarge();

@@ -1,6 +1,6 @@
 /** The envelope of a request: who asks, in which version, and where its body comes from. */
 import { SyncError } from '../errors.ts';
-import { headerOf, type HttpRequest } from '../http.ts';
+import { headerOf, type ByteSource, type HttpRequest } from '../http.ts';
 import { openBeginQuery, openForm } from './form-request.ts';
 import type { FormSpool } from './form-spool.ts';
 import type { BodyLimits } from './body.ts';
@@ -12,7 +12,7 @@ export type Packing = 'zstd' | 'gzip' | 'none';
 
 /** Bytes that are still on the wire, or wait in the spool. */
 export interface PackedBody {
-  bytes: AsyncIterable<Uint8Array> | null;
+  bytes: ByteSource | null;
   /** Default zstd. */
   packing?: Packing;
   /** Of the bytes on the wire, where the client or a proxy says so; Anki's clients send chunks without it. */
@@ -86,13 +86,16 @@ export function parseSyncHeader(text: string): SyncHeader {
   if (typeof header !== 'object' || header === null) throw new SyncError('SYNC_HEADER_INVALID', 'the anki-sync header is not a JSON object');
   const { v, k, c, s } = header;
   if (typeof v !== 'number' || !Number.isInteger(v)) throw new SyncError('SYNC_HEADER_INVALID', 'v of the anki-sync header is not an integer');
-  for (const [name, value] of [['k', k], ['c', c], ['s', s]] as const) {
-    if (typeof value !== 'string' || !value.isWellFormed()) {
-      throw new SyncError('SYNC_HEADER_INVALID', `${name} of the anki-sync header is not a string`);
-    }
-  }
+  const hostKey = requireText('k', k);
+  const client = requireText('c', c);
+  const sessionKey = requireText('s', s);
   if (!isSyncVersion(v)) throw new SyncError('SYNC_VERSION_UNSUPPORTED', `unsupported sync version: ${v}`);
-  return { version: v, hostKey: k as string, client: c as string, sessionKey: s as string };
+  return { version: v, hostKey, client, sessionKey };
+}
+
+function requireText(name: string, value: unknown): string {
+  if (typeof value === 'string' && value.isWellFormed()) return value;
+  throw new SyncError('SYNC_HEADER_INVALID', `${name} of the anki-sync header is not a string`);
 }
 
 /** Called before the key is looked up. The words are the official server's. */

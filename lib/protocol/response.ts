@@ -8,9 +8,12 @@ import { SyncError } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
 import { ClientGone } from './client-gone.ts';
 import { SYNC_VERSIONS, type SyncVersion } from './version.ts';
+import { rawFrame } from './zstd-frames.ts';
 
 /** The level of Anki's own clients and server. */
 const DEFAULT_LEVEL = 3;
+/** An encoder made for so little costs more than the bytes that it saves. */
+const RAW_BYTES = 512;
 /** Packing these takes less time than a trip to the thread pool. */
 const SYNC_BYTES = 64 * 1024;
 const READ_BYTES = 512 * 1024;
@@ -35,6 +38,7 @@ const CACHE_CONTROL = 'no-store, no-transform';
 export async function packedResponse(version: SyncVersion, result: Uint8Array | string): Promise<HttpResponse> {
   const bytes = typeof result === 'string' ? Buffer.from(result) : result;
   if (!SYNC_VERSIONS[version].zstdAnswer) return { status: 200, headers: headersOf(bytes.length), body: bytes };
+  if (bytes.length <= RAW_BYTES) return zstdResponse(rawFrame(bytes), bytes.length);
   const options = {
     params: { [constants.ZSTD_c_compressionLevel]: DEFAULT_LEVEL },
     pledgedSrcSize: bytes.length,
@@ -42,7 +46,11 @@ export async function packedResponse(version: SyncVersion, result: Uint8Array | 
     chunkSize: bytes.length + Math.ceil(bytes.length / 128) + 512,
   };
   const packed = bytes.length <= SYNC_BYTES ? zstdCompressSync(bytes, options) : await compress(bytes, options);
-  return { status: 200, headers: { ...headersOf(packed.length), 'anki-original-size': String(bytes.length) }, body: packed };
+  return zstdResponse(packed, bytes.length);
+}
+
+function zstdResponse(body: Uint8Array, unpackedBytes: number): HttpResponse {
+  return { status: 200, headers: { ...headersOf(body.length), 'anki-original-size': String(unpackedBytes) }, body };
 }
 
 export interface FileResponseOptions {

@@ -26,6 +26,8 @@ export interface FrameWalker {
 
 /** Window of 128 MiB and a byte: the limit of zstd's own decoders, the official server's among them. */
 const MAX_WINDOW_BYTES = 2 ** 27 + 1;
+/** The descriptor of 128 MiB. */
+const LARGEST_WINDOW = 0x88;
 const MAX_BLOCK_BYTES = 128 * 1024;
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
@@ -173,6 +175,38 @@ export function walkFrames(limits: FrameLimits): FrameWalker {
       return atMostBytes;
     },
   };
+}
+
+/**
+ * What is in a body of one frame with one block that holds it as it is: clients pack short texts so. Undefined for any other body,
+ * sound or not: it takes a walker and a decoder.
+ */
+export function rawContent(body: Uint8Array): Uint8Array | undefined {
+  if (body.length < 9 || body[0] !== 0x28 || body[1] !== 0xb5 || body[2] !== 0x2f || body[3] !== 0xfd) return undefined;
+  const flags = body[4]!;
+  // a size of more than a byte, a checksum, a dictionary or a reserved bit
+  if ((flags & 0xdf) !== 0) return undefined;
+  const contentBytes = body.length - 9;
+  const isLastAndRaw = (body[6]! & 7) === 1;
+  const blockBytes = (body[6]! | (body[7]! << 8) | (body[8]! << 16)) >> 3;
+  const isSingleSegment = flags === 0x20;
+  // the byte after the flags is the size, or else the window
+  if (!isLastAndRaw || blockBytes !== contentBytes) return undefined;
+  if (isSingleSegment ? body[5] !== contentBytes : body[5]! > LARGEST_WINDOW || contentBytes > 1024) return undefined;
+  return body.subarray(9);
+}
+
+/** A frame of one raw block with `bytes` in it, of which there are at most 64 KiB. */
+export function rawFrame(bytes: Uint8Array): Uint8Array {
+  // single segment with a content size of one byte, or of two, which count from 256
+  const sizeBytes = bytes.length < 256 ? 1 : 2;
+  const frame = Buffer.allocUnsafe(8 + sizeBytes + bytes.length);
+  frame.writeUInt32LE(MAGIC);
+  frame[4] = sizeBytes === 1 ? 0x20 : 0x60;
+  frame.writeUIntLE(sizeBytes === 1 ? bytes.length : bytes.length - 256, 5, sizeBytes);
+  frame.writeUIntLE((bytes.length << 3) | 1, 5 + sizeBytes, 3);
+  frame.set(bytes, 8 + sizeBytes);
+  return frame;
 }
 
 function notZstd(): SyncError {

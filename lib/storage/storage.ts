@@ -45,6 +45,8 @@ export interface CollectionMeta {
   v2Scheduler: boolean;
   /** Config has `creationOffset`: clients below sync version 10 cannot go on. */
   v2Timezone: boolean;
+  /** Of the collection's local file. While it stays, and nothing else is asked for the user, the engine may take this for the next answer too. */
+  inode?: number;
 }
 
 export interface Graves {

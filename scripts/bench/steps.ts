@@ -115,7 +115,7 @@ class Client {
     const { user, system } = process.cpuUsage(cpu);
     this.#millis['cpu'] = (this.#millis['cpu'] ?? 0) + (user + system) / 1000;
     if (answer.kind !== 'bytes') throw new Error('a file');
-    return new TextDecoder().decode(answer.data);
+    return Buffer.from(answer.data as string).toString();
   }
 
   /** The config says what the next sync finds. */

@@ -8,7 +8,7 @@ import { Engine, type EngineOptions } from '../../lib/engine/pool.ts';
 import { SyncError } from '../../lib/errors.ts';
 import { journals } from './collections.ts';
 import { until } from './until.ts';
-import { FAILURES_LEFT, MADE, openGate, RELEASES, ROLLBACKS, WAITING, watch } from './watched-store.ts';
+import { FAILURES_LEFT, MADE, METAS, openGate, RELEASES, ROLLBACKS, WAITING, watch } from './watched-store.ts';
 
 const module = (path: string): string => new URL(path, import.meta.url).href;
 
@@ -24,6 +24,7 @@ afterEach(async () => {
   openGate(shared);
   await engine.close();
   mock.timers.reset();
+  mock.restoreAll();
   rmSync(base, { recursive: true, force: true });
 });
 
@@ -42,10 +43,11 @@ function open(options: Partial<EngineOptions> = {}): void {
 const BODIES: Partial<Record<JsonStep, object>> = {
   meta: { v: 11, cv: 'test' },
   start: { minUsn: 0, lnewer: false, graves: null },
+  begin: { v: 'test' },
 };
 
-async function run(user: string, step: JsonStep): Promise<string> {
-  const body = Buffer.from(JSON.stringify(BODIES[step] ?? {}));
+async function run(user: string, step: JsonStep, request: object = BODIES[step] ?? {}): Promise<string> {
+  const body = Buffer.from(JSON.stringify(request));
   const answer = await engine.run({ step, user: { userId: user, folder: user }, sessionKey: `session of ${user}`, body });
   assert.equal(answer.kind, 'bytes');
   return Buffer.from((answer as { data: Uint8Array }).data).toString();
@@ -110,8 +112,35 @@ test('a sync whose client stays away is rolled back after the idle time', async 
   await assert.rejects(run('ada', 'chunk'), failsWith('SYNC_NOT_ACTIVE'));
 });
 
+test('between two syncs meta is answered without asking the collection again, and after each step that may change it, it is asked', async () => {
+  open({ stillHolds: (user, { inode }) => inode !== undefined && user.folder === 'ada' });
+  const first = JSON.parse(await run('ada', 'meta')) as { usn: number };
+  assert.deepEqual({ ...(JSON.parse(await run('ada', 'meta')) as object), ts: 0 }, { ...first, ts: 0 });
+  await run('ada', 'begin');
+  await run('ada', 'meta');
+  assert.equal(count(METAS), 1);
+  await run('ada', 'start');
+  const during = [run('ada', 'meta'), run('ada', 'start'), run('ada', 'finish'), run('ada', 'meta')];
+  const usns = (await Promise.all(during)).map((text) => (JSON.parse(text) as { usn?: number }).usn);
+  assert.deepEqual([usns[0], usns[3]], [first.usn, first.usn + 1]);
+  assert.equal(count(METAS), 3);
+  assert.equal((JSON.parse(await run('ada', 'meta')) as { usn: number }).usn, first.usn + 1);
+  assert.equal(count(METAS), 3);
+  await assert.rejects(run('ada', 'meta', { v: 'x', cv: '' }), failsWith('BODY_INVALID'));
+  await assert.rejects(run('ada', 'meta', { v: 7, cv: '' }), failsWith('CLIENT_TOO_OLD'));
+});
+
+test('where others may have a hand in a collection, it is asked at each meta', async () => {
+  open({ stillHolds: () => false });
+  for (const asked of [1, 2]) {
+    await run('ada', 'meta');
+    assert.equal(count(METAS), asked);
+  }
+});
+
 test('a collection that nobody uses is closed, unless a sync is running on it', async () => {
   mock.timers.enable({ apis: ['setInterval', 'Date'] });
+  mock.method(performance, 'now', () => Date.now());
   open({ closeIdleMillis: 60_000 });
   await run('ada', 'meta');
   await run('bob', 'start');

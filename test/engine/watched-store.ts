@@ -9,6 +9,7 @@ export const ROLLBACKS = 2;
 export const RELEASES = 3;
 export const MADE = 4;
 export const FAILURES_LEFT = 5;
+export const METAS = 6;
 
 export interface WatchedOptions {
   base: string;
@@ -17,7 +18,7 @@ export interface WatchedOptions {
 }
 
 export function watch(): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(6 * Int32Array.BYTES_PER_ELEMENT));
+  return new Int32Array(new SharedArrayBuffer(7 * Int32Array.BYTES_PER_ELEMENT));
 }
 
 /** Lets go of whoever waits in the store. */
@@ -35,6 +36,7 @@ class WatchedStore extends SqliteCollectionStore {
   }
 
   override async meta(user: UserPlace): Promise<CollectionMeta> {
+    Atomics.add(this.#shared, METAS, 1);
     if (user.folder === 'fatal') {
       setImmediate(() => {
         throw new Error('nobody catches this');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { zstdDecompressSync } from 'node:zlib';
-import { walkFrames } from '../../lib/protocol/zstd-frames.ts';
+import { rawContent, rawFrame, walkFrames } from '../../lib/protocol/zstd-frames.ts';
 import { EMPTY_FRAME, EMPTY_FRAME_WITH_CHECKSUM, frameStart, skippableFrame, zstdSamples, type ZstdSample } from './zstd-samples.ts';
 
 const NO_LIMIT = { maxUnpackedBytes: Number.MAX_SAFE_INTEGER };
@@ -133,4 +133,39 @@ test('random bytes after any prefix of a frame never pass for a complete body', 
       assert.equal(walk([Buffer.concat([frame, noise])]).code, 'BODY_TRAILING_DATA', name);
     }
   }
+});
+
+test('a frame of one raw block is what zstd unpacks to the same bytes, and is read without zstd', () => {
+  for (const size of [0, 1, 255, 256, 257, 4096, 65_535, 65_536]) {
+    const bytes = Buffer.from(Array.from({ length: size }, (_, at) => (at * 7) % 251));
+    const frame = rawFrame(bytes);
+    assert.deepEqual(zstdDecompressSync(frame), bytes);
+    assert.deepEqual(walk([frame]), { frameBytes: frame.length, code: null });
+    if (size < 256) assert.deepEqual(Buffer.from(rawContent(frame)!), bytes);
+  }
+});
+
+test('what is read without zstd is what the walker passes and zstd reads', () => {
+  let read = 0;
+  for (const { frame, content } of short) {
+    for (const body of [frame, frame.subarray(0, -1), Buffer.concat([frame, frame]), Buffer.concat([frame, Buffer.from([0])])]) {
+      const raw = rawContent(body);
+      if (raw === undefined) continue;
+      read++;
+      assert.deepEqual(walk([body]), { frameBytes: body.length, code: null });
+      assert.deepEqual(Buffer.from(raw), Buffer.from(content));
+    }
+    // every damage of the head
+    for (let at = 0; at < Math.min(9, frame.length); at++) {
+      for (let value = 0; value < 256; value++) {
+        const damaged = Buffer.from(frame);
+        damaged[at] = value;
+        const raw = rawContent(damaged);
+        if (raw === undefined) continue;
+        assert.equal(walk([damaged]).code, null);
+        assert.deepEqual(Buffer.from(raw), zstdDecompressSync(damaged));
+      }
+    }
+  }
+  assert.ok(read > 0);
 });

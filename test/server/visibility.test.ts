@@ -1,6 +1,6 @@
 /** When a sync can be seen: in the file on the disk, by other users, after a restart. */
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -102,4 +102,22 @@ test('a note too large for a single piece of the wire arrives whole', async () =
   const front = 'é'.repeat(3_000_000);
   await user.begin({ notes: [note({ flds: `${front}\x1fback` })] });
   assert.equal((await user.held()).notes[5000]![6], `${front}\x1fback`);
+});
+
+test('a collection that is replaced or removed by hand between two syncs is noticed by meta, which tells no older state', async () => {
+  await using server = await runningServer();
+  const user = new Player(await server.user('ann'));
+  await user.begin();
+  const before = await user.meta();
+  assert.deepEqual((await user.meta())['mod'], before['mod']);
+  const path = join(server.base, 'ann', 'collection.anki2');
+  await cp(path, `${path}.other`);
+  const db = new Database(`${path}.other`);
+  db.exec('UPDATE col SET mod = 77, usn = 5');
+  db.close();
+  await rename(`${path}.other`, path);
+  const { mod, usn } = await user.meta();
+  assert.deepEqual([mod, usn], [77, 5]);
+  await rm(path);
+  assert.equal((await user.meta())['usn'], 0);
 });

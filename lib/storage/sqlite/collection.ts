@@ -71,6 +71,7 @@ export class SqliteCollectionStore implements CollectionStore {
       empty: empty === 1,
       v2Scheduler: Number(schedVer ?? 1) >= 2,
       v2Timezone: offset === 'integer' || offset === 'real',
+      inode: collection.inode,
     };
   }
 
