@@ -86,14 +86,18 @@ async function answer(req: IncomingMessage, res: ServerResponse, { status, heade
   // nobody takes the answer: its file and its place must not wait for ever
   res.setTimeout(UNREAD_MILLIS, () => res.destroy());
   if (!(body instanceof Uint8Array)) {
-    // without a socket node:http has let go of the response, which then neither takes anything nor closes: a pipeline would wait for ever
-    if (res.destroyed || res.socket === null || res.socket.destroyed) {
-      await endOf(body);
+    // where node:http itself refused what came behind the request, the response never closes, and a pipeline alone would wait for ever
+    const { socket } = req;
+    const gone = (): void => void endOf(body).catch(() => {});
+    if (res.destroyed || socket.destroyed) {
+      gone();
       return;
     }
+    socket.once('close', gone);
     res.writeHead(status, headers);
     // ends the source also when the client goes; then there is nobody left to tell
     await pipeline(body, res).catch(() => {});
+    socket.off('close', gone);
     req.resume();
     return;
   }

@@ -71,7 +71,7 @@ export const PLANTS: Plant[] = [
     name: 'the log quotes a login that is no JSON',
     file: 'lib/server.ts',
     find: "new SyncError('BODY_NOT_JSON', 'the body is not JSON');",
-    replace: "new SyncError('BODY_NOT_JSON', 'the body is not JSON', { detail: String(error) });",
+    replace: "new SyncError('BODY_NOT_JSON', 'the body is not JSON', { detail: body.toString() });",
   },
   {
     name: 'what is left of a refused form stays in its connection',
