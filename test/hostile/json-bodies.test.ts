@@ -14,7 +14,9 @@ let officialServer: OfficialServer;
 const clients: Record<'ours' | 'official', RawClient> = {} as never;
 
 before(async () => {
-  [server, officialServer] = await Promise.all([runningServer(), startOfficialServer({ users: { ada: PASSWORD } })]);
+  // one after the other: whatever fails, `after` knows what to end
+  server = await runningServer();
+  officialServer = await startOfficialServer({ users: { ada: PASSWORD } });
   for (const [key, url] of [['ours', server.url], ['official', officialServer.url]] as const) {
     clients[key] = new RawClient(url, { sessionKey: 'session' });
     await clients[key].hostKey('ada', PASSWORD);

@@ -38,11 +38,10 @@ before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'anki-sync-mutated-'));
   const made = join(folder, 'made');
   mkdirSync(made);
-  [server, officialServer] = await Promise.all([
-    serverProcess(join(folder, 'base')),
-    startOfficialServer({ users: { ada: 'pw' } }),
-    makeCollections(made),
-  ]);
+  // one after the other: whatever fails, `after` knows what to end
+  server = await serverProcess(join(folder, 'base'));
+  officialServer = await startOfficialServer({ users: { ada: 'pw' } });
+  await makeCollections(made);
   ada = await server.user('ada');
   official = new RawClient(officialServer.url, { sessionKey: 'session' });
   await official.hostKey('ada', 'pw');

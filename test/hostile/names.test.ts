@@ -18,10 +18,9 @@ let officialServer: OfficialServer;
 
 before(async () => {
   around = mkdtempSync(join(tmpdir(), 'anki-sync-names-'));
-  [server, officialServer] = await Promise.all([
-    runningServer({ base: join(around, 'deep', 'base') }),
-    startOfficialServer({ users: { ada: PASSWORD } }),
-  ]);
+  // one after the other: whatever fails, `after` knows what to end
+  server = await runningServer({ base: join(around, 'deep', 'base') });
+  officialServer = await startOfficialServer({ users: { ada: PASSWORD } });
 });
 after(async () => {
   await server?.stop();

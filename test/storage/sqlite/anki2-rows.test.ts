@@ -24,7 +24,10 @@ let files = 0;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'anki2-rows-'));
-  [officialServer, server] = await Promise.all([startOfficialServer({ users: { ada: PASSWORD } }), runningServer(), makeCollections(folder)]);
+  // one after the other: whatever fails, `after` knows what to end
+  server = await runningServer();
+  officialServer = await startOfficialServer({ users: { ada: PASSWORD } });
+  await makeCollections(folder);
   schema18 = await readFile(join(folder, 'schema18.anki2'));
   schema11 = await readFile(join(folder, 'schema11.anki2'));
 });
