@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { checkDataFolder } from '../../lib/check/data-folder.ts';
 import type { LogEntry } from '../../lib/options.ts';
 import { writeCollection } from '../engine/collections.ts';
@@ -318,6 +319,8 @@ class Fuzzer {
       return await Promise.all(connections.map((connection) => connection.send(request)));
     } finally {
       for (const connection of connections) connection.close();
+      // what was refused as too much at once must be taken again soon
+      for (let attempt = 0; attempt < 50 && (await user.ask('mediaSanity', { local: 0 })).status === 503; attempt++) await sleep(100);
     }
   }
 

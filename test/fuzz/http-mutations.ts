@@ -44,7 +44,7 @@ export const HTTP_MUTATIONS: Mutation[] = [
     'another path': (draft, random) => (draft.path = random.one(PATHS)),
     'a GET with the keys in its query': (draft) => {
       draft.verb = 'GET';
-      draft.path += `?k=${encodeURIComponent(String(draft.keys.k))}&v=${encodeURIComponent('fuzz')}`;
+      draft.path += `?k=${encodeURIComponent(String(draft.keys.k).toWellFormed())}&v=${encodeURIComponent('fuzz')}`;
       draft.headers = draft.headers.filter(([name]) => name !== 'anki-sync' && name !== 'content-type');
       draft.framing = 'none';
     },
