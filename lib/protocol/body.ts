@@ -13,6 +13,7 @@ import {
   type ZstdDecompress,
 } from 'node:zlib';
 import { SyncError } from '../errors.ts';
+import { isFullDisk } from '../full-disk.ts';
 import { ClientGone } from './client-gone.ts';
 import type { BodyClass } from './methods.ts';
 import type { PackedBody, SyncRequest } from './request.ts';
@@ -457,5 +458,5 @@ function decodingError(error: unknown): unknown {
 
 export function diskError(error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException | null)?.code;
-  return code === 'ENOSPC' || code === 'EDQUOT' ? new SyncError('DISK_FULL', 'no space left', { cause: error, retryAfterSecs: 60 }) : error;
+  return isFullDisk(code) ? new SyncError('DISK_FULL', 'no space left', { cause: error, retryAfterSecs: 60 }) : error;
 }

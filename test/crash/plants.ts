@@ -118,8 +118,8 @@ export const CRASH_PLANTS: CrashPlant[] = [
   {
     name: 'a full disk is told as the fault of the client',
     file: 'lib/engine/step-error.ts',
-    find: "if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT') return new SyncError('DISK_FULL'",
-    replace: "if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT') return new SyncError('STEP_FAILED'",
+    find: "if (isFullDisk(code)) return new SyncError('DISK_FULL'",
+    replace: "if (isFullDisk(code)) return new SyncError('STEP_FAILED'",
     story: SYNC,
     how: 'disk',
   },
