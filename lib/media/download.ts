@@ -2,10 +2,10 @@ import { hash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { SyncError } from '../errors.ts';
 import { copyRange } from '../storage/files/hashed-copy.ts';
-import type { FileRange, MediaEntry } from '../storage/storage.ts';
+import type { MediaEntry } from '../storage/storage.ts';
 import { MAX_FILES_IN_ZIP, TARGET_ZIP_BYTES } from './limits.ts';
 import { requireFolder, type UserMedia } from './user-media.ts';
-import { readRange, zipToBytes, zipToFile } from './zip.ts';
+import { type FileToSend, zipToBytes, zipToFile } from './zip.ts';
 
 /** Most that is zipped in memory: all but the zips that end in a big file. */
 const MAX_BYTES_IN_MEMORY = 4 * 1024 * 1024;
@@ -19,10 +19,18 @@ export type ZipToSend = { kind: 'bytes'; data: Uint8Array } | { kind: 'file'; pa
  */
 export async function downloadFiles(media: UserMedia, names: string[]): Promise<ZipToSend> {
   if (names.length > MAX_FILES_IN_ZIP) throw new SyncError('MEDIA_TOO_MANY_FILES', `a zip may hold ${MAX_FILES_IN_ZIP} files`);
-  const entries = await prefixOf(media, names);
-  const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
-  if (bytes <= MAX_BYTES_IN_MEMORY) return { kind: 'bytes', data: zipToBytes(await findFiles(media, entries, readSound)) };
-  const files = await findFiles(media, entries, (file, sha1) => (copyRange(file, null) === sha1 ? file : null));
+  const files = await findFiles(media, await prefixOf(media, names));
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  const changed: string[] = [];
+  if (bytes <= MAX_BYTES_IN_MEMORY) {
+    const data = zipToBytes(files, ({ name, sha1 }, content) => {
+      if (hash('sha1', content) !== sha1) changed.push(name);
+    });
+    await forget(media, [], changed);
+    return { kind: 'bytes', data };
+  }
+  for (const file of files) if (copyRange(file, null) !== file.sha1) changed.push(file.name);
+  await forget(media, [], changed);
   const path = join(await media.files.stagingFolder(media.user), `download-${randomUUID()}.zip`);
   return { kind: 'file', path, bytes: await zipToFile(files, path) };
 }
@@ -41,42 +49,30 @@ async function prefixOf({ store, user }: UserMedia, names: string[]): Promise<Me
   return prefix;
 }
 
-/** The bytes of a file, or null when they are not those of the index. */
-function readSound(file: FileRange, sha1: string): { content: Buffer } | null {
-  const content = readRange(file);
-  return hash('sha1', content) === sha1 ? { content } : null;
-}
-
-/**
- * What `take` makes of each file. Files whose bytes are gone, or are others by the word of `take`, are forgotten, so that the
- * next try gets past them.
- */
-async function findFiles<T>(
-  media: UserMedia,
-  entries: MediaEntry[],
-  take: (file: FileRange, sha1: string) => T | null,
-): Promise<({ name: string } & T)[]> {
-  const { store, files, user } = media;
-  const found: ({ name: string } & T)[] = [];
+async function findFiles(media: UserMedia, entries: MediaEntry[]): Promise<(FileToSend & { sha1: string })[]> {
+  const { files, user } = media;
+  const found: (FileToSend & { sha1: string })[] = [];
   const gone: string[] = [];
   const changed: string[] = [];
   for (const { name, sha1, bytes } of entries) {
     const file = await files.read(user, name, sha1);
-    if (file === null) {
-      gone.push(name);
-      continue;
-    }
-    // torn, or replaced behind our back: sent on, it would spread, and no device would know that it differs from the others
-    const taken = file.bytes === bytes ? take(file, sha1) : null;
-    if (taken === null) changed.push(name);
-    else found.push({ name, ...taken });
+    if (file === null) gone.push(name);
+    else if (file.bytes !== bytes) changed.push(name);
+    else found.push({ name, sha1, ...file });
   }
-  if (gone.length > 0) await requireFolder(media);
-  if (gone.length + changed.length > 0) {
-    await store.forget(user, [...gone, ...changed]);
-    throw missing(lossOf(gone, changed));
-  }
+  await forget(media, gone, changed);
   return found;
+}
+
+/**
+ * Files whose bytes are gone, torn, or replaced behind our back: sent on, they would spread, and no device would know that it
+ * differs from the others. They are forgotten, so that the next try gets past them.
+ */
+async function forget(media: UserMedia, gone: string[], changed: string[]): Promise<void> {
+  if (gone.length > 0) await requireFolder(media);
+  if (gone.length + changed.length === 0) return;
+  await media.store.forget(media.user, [...gone, ...changed]);
+  throw missing(lossOf(gone, changed));
 }
 
 /** For the operator: nothing is forgotten in silence. A device that has the file sends it again, once it compares its media. */

@@ -12,34 +12,39 @@ const DATE = (1 << 5) | 1;
 
 export interface ZipEntry {
   name: string;
-  content: Uint8Array;
+  bytes: number;
+  /** Writes the content, of exactly so many bytes, into its place. */
+  fill(place: Buffer): void;
 }
 
 /** In memory of its own, that may be moved to another thread. */
 export function storedZip(entries: readonly ZipEntry[]): Uint8Array {
-  const named = entries.map(({ name, content }) => ({ name: Buffer.from(name), content, crc: crc32(content) }));
-  const bytes = named.reduce((sum, { name, content }) => sum + LOCAL_BYTES + CENTRAL_BYTES + 2 * name.length + content.length, END_BYTES);
-  const zip = Buffer.allocUnsafeSlow(bytes);
-  const starts: number[] = [];
+  const named = entries.map((entry) => ({ ...entry, name: Buffer.from(entry.name), start: 0, crc: 0 }));
+  const zipBytes = named.reduce((sum, { name, bytes }) => sum + LOCAL_BYTES + CENTRAL_BYTES + 2 * name.length + bytes, END_BYTES);
+  const zip = Buffer.allocUnsafeSlow(zipBytes);
   let at = 0;
-  for (const { name, content, crc } of named) {
-    starts.push(at);
+  for (const entry of named) {
+    const { name, bytes } = entry;
+    const contentStart = at + LOCAL_BYTES + name.length;
+    const content = zip.subarray(contentStart, contentStart + bytes);
+    entry.fill(content);
+    entry.start = at;
+    entry.crc = crc32(content);
     at = zip.writeUInt32LE(0x04034b50, at);
-    at = writeCommon(zip, at, name, content, crc);
+    at = writeCommon(zip, at, entry);
     zip.set(name, at);
-    zip.set(content, at + name.length);
-    at += name.length + content.length;
+    at = contentStart + bytes;
   }
   const centralStart = at;
-  for (const [index, { name, content, crc }] of named.entries()) {
+  for (const entry of named) {
     at = zip.writeUInt32LE(0x02014b50, at);
     at = zip.writeUInt16LE(VERSION, at);
-    at = writeCommon(zip, at, name, content, crc);
+    at = writeCommon(zip, at, entry);
     // no comment, first disk, no attributes
     zip.fill(0, at, at + 10);
-    at = zip.writeUInt32LE(starts[index]!, at + 10);
-    zip.set(name, at);
-    at += name.length;
+    at = zip.writeUInt32LE(entry.start, at + 10);
+    zip.set(entry.name, at);
+    at += entry.name.length;
   }
   const centralBytes = at - centralStart;
   at = zip.writeUInt32LE(0x06054b50, at);
@@ -53,15 +58,15 @@ export function storedZip(entries: readonly ZipEntry[]): Uint8Array {
 }
 
 /** What local and central headers have in common; answers where it ends. */
-function writeCommon(zip: Buffer, start: number, name: Buffer, content: Uint8Array, crc: number): number {
+function writeCommon(zip: Buffer, start: number, { name, bytes, crc }: { name: Buffer; bytes: number; crc: number }): number {
   let at = zip.writeUInt16LE(VERSION, start);
   at = zip.writeUInt16LE(FLAGS, at);
   at = zip.writeUInt16LE(0, at);
   at = zip.writeUInt16LE(0, at);
   at = zip.writeUInt16LE(DATE, at);
   at = zip.writeUInt32LE(crc, at);
-  at = zip.writeUInt32LE(content.length, at);
-  at = zip.writeUInt32LE(content.length, at);
+  at = zip.writeUInt32LE(bytes, at);
+  at = zip.writeUInt32LE(bytes, at);
   at = zip.writeUInt16LE(name.length, at);
   return zip.writeUInt16LE(0, at);
 }

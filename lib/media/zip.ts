@@ -206,19 +206,27 @@ export interface FileToSend extends FileRange {
   name: string;
 }
 
-/** The zip of `downloadFiles`, whole in memory: entries `0`, `1`, … and `_meta` with their names, all stored. */
-export function zipToBytes(files: readonly { name: string; content: Uint8Array }[]): Uint8Array {
-  const entries = files.map(({ content }, index) => ({ name: String(index), content }));
-  return storedZip([...entries, { name: '_meta', content: metaOf(files) }]);
+/**
+ * The zip of `downloadFiles`, whole in memory: entries `0`, `1`, … and `_meta` with their names, all stored. Each file is read
+ * once, and shown to `look`. Throws when a file ends early.
+ */
+export function zipToBytes<F extends FileToSend>(files: readonly F[], look: (file: F, content: Buffer) => void): Uint8Array {
+  const meta = metaOf(files);
+  const entries = files.map((file, index) => ({
+    name: String(index),
+    bytes: file.bytes,
+    fill: (place: Buffer) => {
+      readRange(file, place);
+      look(file, place);
+    },
+  }));
+  return storedZip([...entries, { name: '_meta', bytes: meta.length, fill: (place) => place.set(meta) }]);
 }
 
-/** The bytes of a range at once. Throws when the file ends early. */
-export function readRange({ path, offset, bytes }: FileRange): Buffer {
+function readRange({ path, offset }: FileRange, place: Buffer): void {
   const reader = new FileReader(path);
   try {
-    const buffer = Buffer.allocUnsafe(bytes);
-    reader.readInto(buffer, offset);
-    return buffer;
+    reader.readInto(place, offset);
   } finally {
     reader.closeFile();
   }
