@@ -1,7 +1,8 @@
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, closeSync, existsSync, linkSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
-import { syncFolder } from '../storage/files/durable.ts';
+import { syncFile, syncFolder } from '../storage/files/durable.ts';
 import { shellWord } from '../way-back.ts';
 import { loginKey, namesDifferingInCase, normaliseLoginName } from './login-names.ts';
 import { UsersError } from './users-error.ts';
@@ -75,6 +76,8 @@ function inWords(error: unknown, path: string, base: string): unknown {
 
 function opened(path: string, base: string, options: FirstStartOptions): { db: Database.Database; caseSensitive: boolean } {
   makeFile(path);
+  // SQLite would take it for a new one, and all users would be gone
+  if (statSync(path).size === 0) throw Object.assign(new Error('it has no bytes'), { code: 'SQLITE_NOTADB' });
   const db = new Database(path, { timeout: 5000 });
   try {
     useWal(db);
@@ -103,10 +106,32 @@ function makeFile(path: string): void {
   }
   // never opened when it exists: closing a second handle would drop this process's SQLite locks on the file
   if (existsSync(path)) return;
+  // made beside its place: an empty file there is always one that was damaged
+  const near = `${path}.new-${randomBytes(6).toString('hex')}`;
+  closeSync(openSync(near, 'wx', 0o600));
   try {
-    closeSync(openSync(path, 'wx', 0o600));
+    const db = new Database(near);
+    try {
+      db.transaction(() => migrate(db, near))();
+    } finally {
+      db.close();
+    }
+    syncFile(near);
+    putInPlace(near, path);
+  } finally {
+    rmSync(near, { force: true });
+  }
+  syncFolder(folder);
+}
+
+/** Not over one that another process has made meanwhile. */
+function putInPlace(near: string, path: string): void {
+  try {
+    linkSync(near, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
+    // a file system without hard links
+    renameSync(near, path);
   }
 }
 

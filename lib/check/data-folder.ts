@@ -74,8 +74,6 @@ function readUsers(base: string, scratch: string, { found }: CheckOptions): Plac
     copyDatabase(path, copy);
     const db = new Database(copy, { readonly: true });
     try {
-      // the very first start was cut off before it had made one; the next start makes it
-      if (db.pragma('user_version', { simple: true }) === 0 && db.prepare('SELECT 1 FROM sqlite_master').get() === undefined) return [];
       const damage = db.pragma('integrity_check(1)', { simple: true });
       if (damage !== 'ok') throw new Database.SqliteError(String(damage), 'SQLITE_CORRUPT');
       const rows = db.prepare('SELECT login_name, folder FROM users ORDER BY login_name').all() as { login_name: string; folder: string }[];

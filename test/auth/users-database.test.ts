@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
@@ -8,6 +8,7 @@ import Database from 'better-sqlite3';
 import { diskError } from '../../lib/auth/disk-error.ts';
 import { SqliteUserDirectory } from '../../lib/auth/user-directory.ts';
 import { UsersDatabase } from '../../lib/auth/users-database.ts';
+import type { UsersError } from '../../lib/auth/users-error.ts';
 import { usersDatabasePath } from '../../lib/auth/users-schema.ts';
 import { run } from '../oracle/anki-python.ts';
 import { dataFolder, inOtherProcess } from './folder.ts';
@@ -149,11 +150,24 @@ test('a database of a newer version is refused, and stays as it is', async () =>
   again.close();
 });
 
-test('a damaged database is unavailable, not empty: nobody is told that the password is wrong', async () => {
+test('a damaged or empty database is not taken for a new one: it stays, and the words for the operator have the way back', async () => {
+  for (const content of ['this is no database, but it is long enough to look at '.repeat(40), '']) {
+    const base = dataFolder();
+    mkdirSync(join(base, '.anki-sync'));
+    writeFileSync(usersDatabasePath(base), content);
+    await assert.rejects(UsersDatabase.open(base), (error: UsersError) =>
+      error.code === 'DATABASE_DAMAGED' && error.message.includes(usersDatabasePath(base)) && error.message.endsWith(`anki-sync restore --all --from BACKUP --base ${base}`));
+    assert.equal(readFileSync(usersDatabasePath(base), 'utf8'), content);
+  }
+});
+
+test('a new database appears as a whole, with rights for its owner alone, and nothing beside it', async () => {
   const base = dataFolder();
-  mkdirSync(join(base, '.anki-sync'));
-  writeFileSync(usersDatabasePath(base), 'this is no database, but it is long enough to look at '.repeat(40));
-  await assert.rejects(UsersDatabase.open(base), { code: 'AUTH_UNAVAILABLE', status: 503 });
+  await withDatabase(base, async () => {
+    const names = readdirSync(join(base, '.anki-sync'));
+    assert.deepEqual(names.filter((name) => name.includes('.new')), []);
+    assert.equal(statSync(usersDatabasePath(base)).mode & 0o777, 0o600);
+  });
 });
 
 test('what the disk refuses is 503 by its kind, and never a wrong password', () => {

@@ -257,7 +257,8 @@ class PowerPlace {
   #state(base: string, loose = false): State {
     const home = join(base, NAME);
     if (!existsSync(home)) return { collection: 'none', media: 'none' };
-    return stateOf(home, join(this.#folder, 'look'), { loose, timeless: this.#story.timeless === true });
+    const { timeless = false, unindexed = false } = this.#story;
+    return stateOf(home, join(this.#folder, 'look'), { loose, timeless, unindexed });
   }
 
   #keys(base: string): string[] {

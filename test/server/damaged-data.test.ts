@@ -248,7 +248,7 @@ describe('the database of users', () => {
     const base = await folder(t);
     await dataOfAda(base);
     const path = join(base, '.anki-sync', 'users.db');
-    for (const damage of [() => overwrite(path, 0, 100), () => truncateSync(path, 5000)]) {
+    for (const damage of [() => overwrite(path, 0, 100), () => truncateSync(path, 5000), () => truncateSync(path, 0)]) {
       const sound = readFileSync(path);
       damage();
       const before = digest(path);
