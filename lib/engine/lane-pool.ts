@@ -8,8 +8,8 @@ import { WorkerHandle } from './worker-handle.ts';
 
 /** After this long without work the lane's threads end, and their memory with them. */
 const IDLE_MILLIS = 5_000;
-/** Files below are checked before a second thread is told of them. */
-const MIN_APART_BYTES = 1024 * 1024;
+/** Smaller files are checked in the time that it takes to wake two threads. */
+const MIN_APART_BYTES = 8 * 1024 * 1024;
 const APART = availableParallelism() > 1;
 
 /** Main side of the lane for checks and conversions: one upload at a time, so that they take two cores at most. */

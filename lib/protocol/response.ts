@@ -18,7 +18,9 @@ const RAW_BYTES = 512;
 const SYNC_BYTES = 64 * 1024;
 const READ_BYTES = 512 * 1024;
 const PACKED_PIECE_BYTES = 256 * 1024;
-/** Of a file that is packed: the first is small, so that the answer begins at once, and the others have work for each thread. */
+/** Packed as a whole by one thread: several would cost more than they save. */
+const ONE_PIECE_BYTES = 4 * 1024 * 1024;
+/** Of larger files: the first is small, so that the answer begins at once, and the others have work for each thread. */
 const FIRST_PIECE_BYTES = 128 * 1024;
 const PIECE_BYTES = 2 * 1024 * 1024;
 /** What a thread packs at a time. Smaller ones cost a percent of the size. */
@@ -89,16 +91,19 @@ export async function fileResponse(
     closeWith(body, done);
     return { status: 200, headers: headersOf(file.bytes), body };
   }
+  const small = file.bytes <= ONE_PIECE_BYTES;
+  const threads = small ? 0 : PACKING_THREADS;
   const body = createZstdCompress({
-    chunkSize: PACKED_PIECE_BYTES,
+    // what a small file packs to comes at once
+    chunkSize: small ? ONE_PIECE_BYTES / 4 : PACKED_PIECE_BYTES,
     pledgedSrcSize: file.bytes,
     // With threads, a write that does not flush may come back before it took its input. Node's stream takes that for the end,
     // and cuts the frame short. A write that flushes comes back when everything is packed.
     flush: constants.ZSTD_e_flush,
     params: {
       [constants.ZSTD_c_compressionLevel]: options.level ?? DEFAULT_LEVEL,
-      [constants.ZSTD_c_nbWorkers]: PACKING_THREADS,
-      ...(PACKING_THREADS > 0 ? { [constants.ZSTD_c_jobSize]: JOB_BYTES } : {}),
+      [constants.ZSTD_c_nbWorkers]: threads,
+      ...(threads > 0 ? { [constants.ZSTD_c_jobSize]: JOB_BYTES } : {}),
     },
   });
   const packing = packFile(handle, file.bytes, body);
@@ -115,9 +120,11 @@ export async function fileResponse(
  * frame twice, and the second, empty frame stays unread in the client's connection.
  */
 async function packFile(handle: FileHandle, bytes: number, compressor: ZstdCompress): Promise<void> {
-  const buffer = Buffer.allocUnsafeSlow(Math.min(bytes, PIECE_BYTES));
+  const small = bytes <= ONE_PIECE_BYTES;
+  const buffer = Buffer.allocUnsafeSlow(small ? bytes : PIECE_BYTES);
   let packedBytes = 0;
-  for await (const piece of piecesOf(handle, bytes, (position) => (position === 0 ? buffer.subarray(0, FIRST_PIECE_BYTES) : buffer))) {
+  const first = small ? buffer : buffer.subarray(0, FIRST_PIECE_BYTES);
+  for await (const piece of piecesOf(handle, bytes, (position) => (position === 0 ? first : buffer))) {
     await new Promise<void>((resolve, reject) => {
       // a compressor that is destroyed meanwhile never calls back
       const stop = (): void => reject(new Error('the answer is no longer wanted'));

@@ -18,12 +18,12 @@ before(async () => {
   sound = join(folder, 'sound.anki2');
   createCollectionFile(sound);
   change(sound, (db) => {
-    const ids = 'WITH RECURSIVE ids(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids WHERE id < 8000)';
-    db.exec(`INSERT INTO notes ${ids} SELECT id, 'g' || id, 1, 0, 0, '', 'front' || char(31) || 'back', 'front', 7, 0, '' FROM ids`);
+    const ids = 'WITH RECURSIVE ids(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids WHERE id < 12000)';
+    db.exec(`INSERT INTO notes ${ids} SELECT id, 'g' || id, 1, 0, 0, '', 'front' || char(31) || hex(zeroblob(400)), 'front', 7, 0, '' FROM ids`);
     db.exec(`INSERT INTO cards ${ids} SELECT id, id, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, '' FROM ids`);
     db.exec(`INSERT INTO revlog ${ids} SELECT id, id, 0, 1, 1, 1, 0, 1, 0 FROM ids`);
   });
-  assert.ok((await stat(sound)).size > 1024 * 1024, 'small files are checked by one thread');
+  assert.ok((await stat(sound)).size > 8 * 1024 * 1024, 'small files are checked by one thread');
 });
 
 after(async () => {

@@ -25,7 +25,7 @@ function unpacked(packed: Buffer): Buffer {
   return zstdDecompressSync(packed);
 }
 
-const SIZES = [0, 1, 17, 65_536, 65_537, 131_072, 131_073, 524_287, 524_288, 524_289, 1_048_576, 2_228_224, 5_000_001, 30_000_001];
+const SIZES = [0, 1, 17, 65_536, 65_537, 131_072, 131_073, 524_287, 524_288, 524_289, 1_048_576, 2_228_224, 4_194_304, 4_194_305, 5_000_001, 30_000_001];
 
 function contentOf(bytes: number): Buffer {
   return Buffer.concat([randomBytes(bytes >> 1), Buffer.alloc(bytes - (bytes >> 1), 'note ')]);
