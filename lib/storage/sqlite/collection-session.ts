@@ -217,7 +217,7 @@ export class SqliteCollectionSession implements CollectionSession {
       `INSERT INTO ${kind} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')}) ON CONFLICT (id) DO NOTHING`,
     );
     const present: Row[] = [];
-    for (const row of rows) if (insert.run(row).changes === 0) present.push(row);
+    for (const row of rows) if (insert.run(...row).changes === 0) present.push(row);
     this.#added(kind, rows.length - present.length);
     if (kind === 'revlog' || present.length === 0) return;
 
