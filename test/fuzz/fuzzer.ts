@@ -62,8 +62,8 @@ export interface FuzzReport {
   millis: number;
 }
 
-/** Measured: a run with 20,000 requests stays within a quarter of it. */
-const GROWTH: Held = { heapBytes: 12 * 2 ** 20, outsideBytes: 24 * 2 ** 20, residentBytes: 160 * 2 ** 20, handles: 12 };
+/** Measured in runs of 20,000: nothing, nothing, 100 MiB and 11. What leaks at each request comes to many times that. */
+const GROWTH: Held = { heapBytes: 12 * 2 ** 20, outsideBytes: 24 * 2 ** 20, residentBytes: 160 * 2 ** 20, handles: 40 };
 const ALL_CODES_OF_DEFECTS = ['INTERNAL', 'THREAD_LOST', 'COLLECTION_DAMAGED', 'BODY_ALREADY_READ'];
 const BLOCKS_PER_COLLECTION = 12;
 

@@ -34,14 +34,14 @@ export const PLANTS: Plant[] = [
   {
     name: 'bodies are kept for ever',
     file: 'lib/protocol/body.ts',
-    find: 'return { packed: Buffer.concat(pieces), walker };',
-    replace: '((globalThis as { kept?: Buffer[] }).kept ??= []).push(Buffer.alloc(20_000));\n  return { packed: Buffer.concat(pieces), walker };',
+    find: 'return { packed: pieces.length',
+    replace: '((globalThis as { kept?: Buffer[] }).kept ??= []).push(Buffer.alloc(20_000));\n  return { packed: pieces.length',
   },
   {
     name: 'sessions of syncs are kept for ever',
     file: 'lib/engine/session.ts',
     find: 'const request = parseStartRequest(body);',
-    replace: 'const request = parseStartRequest(body);\n    ((globalThis as { kept?: unknown[] }).kept ??= []).push(Array.from({ length: 3000 }, Math.random));',
+    replace: 'const request = parseStartRequest(body);\n    ((globalThis as { kept?: unknown[] }).kept ??= []).push(Array.from({ length: 9000 }, Math.random));',
   },
   {
     name: 'uploaded zips are not closed',

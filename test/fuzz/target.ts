@@ -19,7 +19,7 @@ export const SYNC_IDLE_MILLIS = 2_500;
 export const CLOSE_IDLE_MILLIS = 1_500;
 
 export interface Memory {
-  /** Objects of all threads, after the collection of garbage. */
+  /** Objects of the main thread, after the collection of garbage. */
   heapBytes: number;
   /** What those objects hold outside of the heap. */
   outsideBytes: number;
