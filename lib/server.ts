@@ -340,7 +340,7 @@ class Hall implements SyncServer {
       if (error instanceof SyncError && error.code === 'UPLOAD_EMPTY') throw new SyncError('MEDIA_ZIP_INVALID', 'the zip is empty');
       throw error;
     } finally {
-      await rm(path, { force: true });
+      await removeStaged(path);
     }
   }
 

@@ -44,7 +44,8 @@ export async function uploadChanges(media: UserMedia, zipPath: string): Promise<
       throw error;
     }
   } finally {
-    await rm(unpackedPath, { force: true });
+    // what a failing disk keeps is removed at the next start
+    await rm(unpackedPath, { force: true }).catch(() => {});
   }
 }
 

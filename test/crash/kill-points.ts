@@ -302,7 +302,7 @@ class Place {
   async #serve(log?: string): Promise<WatchedServer> {
     this.#control.off();
     const server = await watchedServer(this.base, { control: this.#control, ...(log === undefined ? {} : { log }), ...(this.#root === undefined ? {} : { root: this.#root }) });
-    assert.ok(server !== undefined, 'the server did not start');
+    if (server === undefined) throw new Error('the server did not start');
     return server;
   }
 }

@@ -10,9 +10,12 @@ export function stagingFolder(base: string): string {
   return folder;
 }
 
-/** A staged database, with the log that is left beside it where its conversion failed. */
+/**
+ * A staged file, with the log that is left beside a database whose conversion failed. What a failing disk keeps is no reason to fail what
+ * was done, or to hide why it failed: the next start removes it.
+ */
 export async function removeStaged(path: string): Promise<void> {
-  for (const suffix of ['-journal', '-wal', '']) await rm(path + suffix, { force: true });
+  for (const suffix of ['-journal', '-wal', '']) await rm(path + suffix, { force: true }).catch(() => {});
 }
 
 /** What a crash left over. Called once at start, by the one process that holds the data folder. */
