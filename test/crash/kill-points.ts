@@ -64,7 +64,7 @@ export async function tryKillPoints(story: Story, options: KillOptions = {}): Pr
     }
     return { operations: reference.operations.length, killed: new Set(points.map(({ number }) => number)).size };
   } finally {
-    place.remove();
+    await place.remove();
   }
 }
 
@@ -97,6 +97,7 @@ class Place {
   readonly #before: string;
   readonly #keys: Map<string, string>;
   readonly #control: Control;
+  #server: WatchedServer | undefined;
 
   static async make(story: Story, root: string | undefined): Promise<Place> {
     const folder = realpathSync(mkdtempSync(join(tmpdir(), 'kill-')));
@@ -118,7 +119,9 @@ class Place {
     this.#control = new Control(join(folder, 'control'));
   }
 
-  remove(): void {
+  async remove(): Promise<void> {
+    // one that still runs when something was found
+    await this.#server?.kill();
     this.#control.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -303,6 +306,7 @@ class Place {
     this.#control.off();
     const server = await watchedServer(this.base, { control: this.#control, ...(log === undefined ? {} : { log }), ...(this.#root === undefined ? {} : { root: this.#root }) });
     if (server === undefined) throw new Error('the server did not start');
+    this.#server = server;
     return server;
   }
 }

@@ -108,14 +108,6 @@ export const CRASH_PLANTS: CrashPlant[] = [
     how: 'disk',
   },
   {
-    name: 'a step that fails does not roll back',
-    file: 'lib/storage/sqlite/collection-session.ts',
-    find: "if (this.#db.inTransaction) this.#db.exec('ROLLBACK');\n    } finally",
-    replace: "if (this.#db.inTransaction) this.#db.exec('COMMIT');\n    } finally",
-    story: SYNC,
-    how: 'disk',
-  },
-  {
     name: 'a full disk is told as the fault of the client',
     file: 'lib/engine/step-error.ts',
     find: "if (isFullDisk(code)) return new SyncError('DISK_FULL'",
