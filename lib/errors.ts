@@ -3,7 +3,8 @@
  *
  * A status is a word to the user of an Anki client (seen in rslib's `sync/error.rs` and in the desktop's behaviour):
  * 400 "check database, then one-way sync" · 403 wrong password, and the desktop throws its saved key away ·
- * 409 another device took over · 501 client too old · 500/502/503/504 server error · anything else "network error".
+ * 409 another device took over · 501 client too old · 500/502/503/504 server error · anything else "network error", 429 with
+ * "Too Many Requests" in its details.
  * So nothing temporary is ever a 400, and nothing but credentials is ever a 403.
  */
 export const ERROR_STATUS = {
@@ -37,6 +38,8 @@ export const ERROR_STATUS = {
   MEDIA_FILE_MISSING: 409,
   // 413: only where no message of the protocol exists (uploads answer 200 with a text)
   BODY_TOO_LARGE: 413,
+  // 429: not now, for this user or address. Not 503: a load balancer would take the server for down
+  LOGIN_LIMITED: 429,
   // 500: our fault
   INTERNAL: 500,
   BODY_ALREADY_READ: 500,
@@ -60,7 +63,7 @@ export interface SyncErrorOptions {
   /** For the log only; never sent. Must hold no secret. */
   detail?: string;
   cause?: unknown;
-  /** Seconds, for 503: sent as `Retry-After`. Default 5. */
+  /** Seconds, for 429 and 503: sent as `Retry-After`. Default 5. */
   retryAfterSecs?: number;
   /** Of COLLECTION_DAMAGED: the newest snapshot that is there, for the log's advice. */
   snapshot?: string;

@@ -3,11 +3,18 @@ import type { AuthenticateFunction } from './auth/authenticator-from.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import type { EnvUser } from './auth/env-users.ts';
 import type { HostKeys } from './auth/host-keys.ts';
+import { LOGIN_LIMITS, type LoginLimitsOptions } from './auth/login-limits.ts';
 import type { StoreChoice } from './engine/calls.ts';
 import { DEFAULT_BODY_LIMITS, type BodyLimits } from './protocol/body.ts';
 import { hint } from './spelling.ts';
 import type { SnapshotLimits } from './storage/sqlite/snapshots.ts';
 import type { CollectionStore, MediaFiles, MediaStore } from './storage/storage.ts';
+
+/**
+ * What an audit looks for, by names that stay: a right login, a wrong one, one that was not looked at (LOGIN_LIMITED, BUSY), one of
+ * which nobody can tell; host keys that were ended before their time; a collection that was replaced as a whole, and one that was not.
+ */
+export type LogEvent = 'login.ok' | 'login.refused' | 'login.limited' | 'login.unavailable' | 'keys.revoked' | 'upload.replaced' | 'upload.refused';
 
 /** One line per request, and one per event. Holds no secret: no password, no host key, no header. */
 export interface LogEntry {
@@ -17,7 +24,8 @@ export interface LogEntry {
   status: number;
   /** Milliseconds until the answer was ready; a download is still being sent then. */
   ms: number;
-  /** Login name. */
+  event?: LogEvent;
+  /** Login name. Of a refused login only where there is such a user: people type passwords where names belong. */
   user?: string;
   /** As the client describes itself. */
   client?: string;
@@ -41,6 +49,8 @@ export interface SyncServerOptions {
   environmentUsers?: readonly EnvUser[];
   /** Whether host keys that the official server gave to the users of the environment still hold. Default true. */
   officialHostKeys?: boolean;
+  /** How many wrong passwords, and logins at once, are too many. False: no limits, for an application that has its own. */
+  loginLimits?: LoginLimitsOptions | false;
   /** Whether `Bob` and `bob` are two users. Fixed at first start; default: not, unless folders of both are there already. */
   caseSensitive?: boolean;
   /** A collection upload on the wire, bytes. Default 2 GiB. */
@@ -92,12 +102,16 @@ const flag: Check = (value) => typeof value === 'boolean';
 const object: Check = (value) => typeof value === 'object' && value !== null;
 const callable: Check = (value) => typeof value === 'function';
 
+const isLoginLimits: Check = (value) => value === false
+  || (object(value) && Object.entries(value as object).every(([name, each]) => Object.hasOwn(LOGIN_LIMITS, name) && (each === undefined || whole(1)(each))));
+
 const CHECKS: Record<keyof SyncServerOptions, readonly [Check, string]> = {
   base: [text, 'a folder'],
   authenticator: [(value) => callable(value) || callable((value as Authenticator | null)?.authenticate), 'a function or an object with authenticate()'],
   hostKeys: [(value) => callable((value as HostKeys | null)?.resolve) && callable((value as HostKeys).issue), 'an object with issue() and resolve()'],
   environmentUsers: [(value) => Array.isArray(value), 'what readSyncUsers answers as users'],
   officialHostKeys: [flag, 'true or false'],
+  loginLimits: [isLoginLimits, `false, or an object with whole numbers from 1: ${Object.keys(LOGIN_LIMITS).join(', ')}`],
   caseSensitive: [flag, 'true or false'],
   maxPackedBytes: [whole(1), 'a whole number of bytes'],
   maxUnpackedBytes: [whole(1), 'a whole number of bytes'],

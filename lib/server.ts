@@ -5,15 +5,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { finished, Readable } from 'node:stream';
 import { authenticatorFrom } from './auth/authenticator-from.ts';
 import type { Authenticator, User } from './auth/authenticator.ts';
+import { auditedHostKeys } from './auth/audited-host-keys.ts';
 import { openBuiltInAuth, type BuiltInAuth } from './auth/built-in.ts';
 import type { HostKeys } from './auth/host-keys.ts';
+import { loginNameOrNull } from './auth/login-names.ts';
+import { LoginLimits } from './auth/login-limits.ts';
+import { SignIn } from './auth/sign-in.ts';
+import type { UserDirectory } from './auth/user-directory.ts';
 import { MAX_STRING_CHARS, type Answer, type JsonStep } from './engine/calls.ts';
 import { Engine } from './engine/pool.ts';
 import { SyncError } from './errors.ts';
 import { inPlainWords } from './plain-words.ts';
 import { headerOf, type HttpRequest, type HttpResponse } from './http.ts';
 import { landingPage, landingPageHeaders } from './landing.ts';
-import { checkOptions, type CheckedOptions, type LogEntry, type SyncServerOptions } from './options.ts';
+import { checkOptions, type CheckedOptions, type LogEntry, type LogEvent, type SyncServerOptions } from './options.ts';
 import { isEmptyBody, readEmptyBody, readJsonBody, receiveBody } from './protocol/body.ts';
 import { ClientGone } from './protocol/client-gone.ts';
 import { FormSpool } from './protocol/form-spool.ts';
@@ -21,6 +26,7 @@ import type { MediaMethod, SyncMethod } from './protocol/methods.ts';
 import { openSyncRequest, requireHostKey, requireSessionKey, type SyncRequest } from './protocol/request.ts';
 import { errorResponse, fileResponse, packedResponse } from './protocol/response.ts';
 import { routeOf } from './protocol/route.ts';
+import { redacted } from './redaction.ts';
 import { parseHostKeyRequest } from './schema/schema11.ts';
 import { parseLossless } from './schema/json.ts';
 import { SchemaError } from './schema/schema-error.ts';
@@ -66,12 +72,14 @@ interface Rooms {
   lock: DataFolderLock;
   auth: BuiltInAuth;
   authenticator: Authenticator;
+  signIn: SignIn;
+  limits: LoginLimits | undefined;
   hostKeys: HostKeys;
   engine: Engine;
   spool: FormSpool;
 }
 
-type Step = (rooms: Rooms, request: SyncRequest, user: User) => Promise<HttpResponse>;
+type Step = (rooms: Rooms, request: SyncRequest, user: User, entry: LogEntry) => Promise<HttpResponse>;
 
 /** The way of one request: route → envelope → host key → body → the user's room → answer; one log line, one catch. */
 class Hall implements SyncServer {
@@ -118,12 +126,18 @@ class Hall implements SyncServer {
         base,
         given({ caseSensitive, environment: environmentUsers, officialKeys: officialHostKeys }),
       );
-      const authenticator = this.#options.authenticator ?? auth.authenticator;
+      const { directory } = auth;
+      const chosen = this.#options.authenticator ?? auth.authenticator;
+      const authenticator = typeof chosen === 'function' ? authenticatorFrom(chosen) : chosen;
+      const { loginLimits } = this.#options;
+      const limits = loginLimits === false ? undefined : new LoginLimits(loginLimits);
       return {
         lock,
         auth,
-        authenticator: typeof authenticator === 'function' ? authenticatorFrom(authenticator) : authenticator,
-        hostKeys: this.#options.hostKeys ?? auth.hostKeys,
+        authenticator,
+        signIn: new SignIn({ authenticator, directory, limits }),
+        limits,
+        hostKeys: auditedHostKeys(this.#options.hostKeys ?? auth.hostKeys, (userId, count) => this.#revoked(directory, userId, count)),
         engine: engineOf(this.#options),
         spool: new FormSpool({
           newPath: () => join(stagingFolder(base), `form-${randomBytes(12).toString('hex')}`),
@@ -178,20 +192,22 @@ class Hall implements SyncServer {
     const startedMillis = performance.now();
     const entry: LogEntry = { level: 'info', request: `${http.method} ${http.url.split('?', 1)[0]}`, status: 0, ms: 0 };
     if (http.clientAddress !== undefined) entry.address = http.clientAddress;
+    const secrets: string[] = [];
     let response: HttpResponse;
     try {
-      response = await this.#respond(http, entry);
+      response = await this.#respond(http, entry, secrets);
     } catch (error) {
       response = errorResponse(error);
       describe(error, entry, this.#options.base);
     }
+    if (entry.detail !== undefined) entry.detail = redacted(entry.detail, secrets);
     entry.status = response.status;
     entry.ms = Math.round((performance.now() - startedMillis) * 10) / 10;
     this.#tell(entry);
     return response;
   }
 
-  async #respond(http: HttpRequest, entry: LogEntry): Promise<HttpResponse> {
+  async #respond(http: HttpRequest, entry: LogEntry, secrets: string[]): Promise<HttpResponse> {
     if (this.#closing !== undefined) throw new SyncError('CLOSING', 'the server is closing');
     const route = routeOf(http.method, http.url);
     if (route.kind === 'landing') return this.#landing(http);
@@ -201,17 +217,18 @@ class Hall implements SyncServer {
 
     entry.request = route.method;
     const request = await openSyncRequest(http, route, { spool: rooms.spool, limits: this.#options.limits });
+    secrets.push(request.hostKey, request.sessionKey);
     try {
-      return await this.#answerTo(request, rooms, http, entry);
+      return await this.#answerTo(request, rooms, http, entry, secrets);
     } finally {
       await request.release?.();
     }
   }
 
-  async #answerTo(request: SyncRequest, rooms: Rooms, http: HttpRequest, entry: LogEntry): Promise<HttpResponse> {
+  async #answerTo(request: SyncRequest, rooms: Rooms, http: HttpRequest, entry: LogEntry, secrets: string[]): Promise<HttpResponse> {
     entry.version = request.version;
     if (request.client !== '') entry.client = request.client.slice(0, 200);
-    if (request.method === 'hostKey') return this.#login(rooms, request, http, entry);
+    if (request.method === 'hostKey') return this.#login(rooms, request, http, entry, secrets);
 
     // the official server's 403, at which a client asks for the password; who sends nothing at all is no client
     if (request.hostKey === '' && !(await isEmptyBody(request.body))) throw new SyncError('HOST_KEY_UNKNOWN', 'no host key: sign in first');
@@ -220,10 +237,11 @@ class Hall implements SyncServer {
     if (user === null) throw new SyncError('HOST_KEY_UNKNOWN', 'unknown host key: sign in again');
     entry.user = user.loginName;
     rooms.spool.know(http.clientAddress);
+    rooms.limits?.know(user.loginName, http.clientAddress);
     requireSessionKey(request);
     const leave = rooms.engine.admit(placeOf(user));
     try {
-      const response = await this.#steps[request.method](rooms, request, user);
+      const response = await this.#steps[request.method](rooms, request, user, entry);
       // a download is on its way until its last byte is read, or its client is gone
       if (response.body instanceof Readable) finished(response.body, leave);
       else leave();
@@ -251,7 +269,7 @@ class Hall implements SyncServer {
       await readEmptyBody(request, this.#options.limits);
       return this.#answer(request, await rooms.engine.run({ step: 'abort', user: placeOf(user) }));
     },
-    upload: (rooms, request, user) => this.#upload(rooms, request, user),
+    upload: (rooms, request, user, entry) => this.#upload(rooms, request, user, entry),
     download: async (rooms, request, user) => {
       await readEmptyBody(request, this.#options.limits);
       return this.#answer(request, await rooms.engine.run({ step: 'download', user: placeOf(user) }));
@@ -297,7 +315,8 @@ class Hall implements SyncServer {
    * user's room, where it replaces the collection as a whole. What is wrong with the file is told in an answer of status 200,
    * which every client shows as it is.
    */
-  async #upload(rooms: Rooms, request: SyncRequest, user: User): Promise<HttpResponse> {
+  async #upload(rooms: Rooms, request: SyncRequest, user: User, entry: LogEntry): Promise<HttpResponse> {
+    entry.event = 'upload.refused';
     const place = placeOf(user);
     const path = await this.#stagingFile(rooms, { step: 'stagingFolder', user: place }, 'upload', '.anki2');
     try {
@@ -307,7 +326,9 @@ class Hall implements SyncServer {
       if (verdict.verdict === 'too-new') return this.#refuseUpload(request, user, TOO_NEW, `schema ${verdict.schemaVersion}`);
       if (verdict.losses.length > 0) this.#note('info', 'upload', user, `not kept in schema 11: ${verdict.losses.slice(0, 20).join('; ')}`);
       await this.#stillSignedIn(rooms, request, user);
-      return await this.#answer(request, await rooms.engine.run({ step: 'upload', user: place, path }));
+      const answer = await rooms.engine.run({ step: 'upload', user: place, path });
+      entry.event = 'upload.replaced';
+      return await this.#answer(request, answer);
     } catch (error) {
       if (!(error instanceof SyncError)) throw error;
       if (error.code === 'BODY_TOO_LARGE') return this.#refuseUpload(request, user, TOO_LARGE, error.message);
@@ -355,7 +376,7 @@ class Hall implements SyncServer {
     return join(folder, `${kind}-${randomBytes(12).toString('hex')}${extension}`);
   }
 
-  async #login(rooms: Rooms, request: SyncRequest, http: HttpRequest, entry: LogEntry): Promise<HttpResponse> {
+  async #login(rooms: Rooms, request: SyncRequest, http: HttpRequest, entry: LogEntry, secrets: string[]): Promise<HttpResponse> {
     const body = await readJsonBody(request, this.#options.limits);
     let login: { username: string; password: string };
     try {
@@ -364,15 +385,23 @@ class Hall implements SyncServer {
       // the parser's own message would quote the password
       throw error instanceof SchemaError ? new SyncError('BODY_INVALID', error.message) : new SyncError('BODY_NOT_JSON', 'the body is not JSON');
     }
+    secrets.push(login.password);
     const address = http.clientAddress;
-    const found = await rooms.authenticator.authenticate({ ...login, ...(address === undefined ? {} : { clientAddress: address }) }).catch((error: unknown) => {
-      throw error instanceof SyncError ? error : new SyncError('AUTH_UNAVAILABLE', 'sign-in is not possible now', { cause: error, detail: String(error) });
-    });
-    if (found === null) throw new SyncError('PASSWORD_WRONG', 'wrong user name or password');
-    entry.user = found.loginName;
-    rooms.spool.know(http.clientAddress);
-    const user = await rooms.auth.directory.userFor(found.loginName);
-    const key = await rooms.hostKeys.issue(user, { client: request.client, ...(address === undefined ? {} : { address }) });
+    const from = address === undefined ? {} : { clientAddress: address };
+    let user: User;
+    let key: string;
+    try {
+      user = await rooms.signIn.user({ ...login, ...from }, http.signal);
+      entry.user = user.loginName;
+      key = await rooms.hostKeys.issue(user, { client: request.client, ...(address === undefined ? {} : { address }) });
+    } catch (error) {
+      entry.event = loginEvent(error);
+      const name = knownName(rooms.auth, login.username);
+      if (name !== undefined) entry.user = name;
+      throw error;
+    }
+    entry.event = 'login.ok';
+    rooms.spool.know(address);
     return packedResponse(request.version, JSON.stringify({ key }));
   }
 
@@ -381,6 +410,13 @@ class Hall implements SyncServer {
     const baseUrl = this.#options.publicUrl ?? `${http.scheme ?? 'http'}://${headerOf(http, 'host') ?? 'localhost'}${http.mountPath ?? ''}`;
     const body = Buffer.from(landingPage({ baseUrl }));
     return { status: 200, headers: { ...landingPageHeaders, 'content-length': String(body.length) }, body };
+  }
+
+  #revoked(directory: UserDirectory, userId: string, count: number): void {
+    const tell = (user: User | null): void => this.#tell({
+      level: 'info', request: 'revoke', status: 200, ms: 0, event: 'keys.revoked', ...(user === null ? {} : { user: user.loginName }), detail: `${count} host keys ended`,
+    });
+    directory.userById(userId).then(tell, () => tell(null));
   }
 
   #note(level: LogEntry['level'], request: string, user: User, detail: string): void {
@@ -427,6 +463,22 @@ const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
 
 function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+/** The login name of a user who is there, whatever was typed; a database that fails is no reason for another error. */
+function knownName({ database }: BuiltInAuth, typed: string): string | undefined {
+  const name = loginNameOrNull(typed);
+  try {
+    return name === null ? undefined : database.userByLoginName(name)?.login_name;
+  } catch {
+    return undefined;
+  }
+}
+
+function loginEvent(error: unknown): LogEvent {
+  const code = error instanceof SyncError ? error.code : 'INTERNAL';
+  if (code === 'PASSWORD_WRONG') return 'login.refused';
+  return code === 'LOGIN_LIMITED' || code === 'BUSY' ? 'login.limited' : 'login.unavailable';
 }
 
 function placeOf(user: User): { userId: string; folder: string } {

@@ -22,6 +22,7 @@ const wrong: Record<string, unknown[]> = {
   base: ['', 5],
   authenticator: [{}, 'ldap'],
   hostKeys: [{ issue() {} }],
+  loginLimits: [true, 'off', { perUser: 0 }, { perUsers: 5 }, { windowSecs: 1.5 }],
   caseSensitive: ['yes'],
   maxPackedBytes: [0, -1, 1.5, '100', NaN],
   threads: [0, 2.5],

@@ -6,7 +6,7 @@ export function isWorthALine({ request, status }: LogEntry): boolean {
   return !(status === 200 && /^(GET|HEAD) \/health\/?$/.test(request));
 }
 
-const DETAILS = ['user', 'client', 'version', 'address', 'code', 'detail'] as const satisfies (keyof LogEntry)[];
+const DETAILS = ['event', 'user', 'client', 'version', 'address', 'code', 'detail'] as const satisfies (keyof LogEntry)[];
 
 export function logLine(entry: LogEntry, at: Date): string {
   const { level, request, status, ms } = entry;

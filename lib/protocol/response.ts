@@ -165,7 +165,7 @@ export function errorResponse(error: unknown): HttpResponse {
   if (error instanceof ClientGone) return textResponse(499, 'CLIENT_GONE'); // nobody is there to read it
   if (!(error instanceof SyncError)) return textResponse(500, 'INTERNAL');
   const headers: Record<string, string> = {};
-  if (error.status === 503) headers['retry-after'] = String(error.retryAfterSecs);
+  if (error.status === 503 || error.status === 429) headers['retry-after'] = String(error.retryAfterSecs);
   if (error.status === 405) headers['allow'] = 'POST';
   return textResponse(error.status, error.status < 500 ? `${error.code}: ${error.message}` : error.code, headers);
 }
