@@ -1,9 +1,10 @@
-import { hash } from 'node:crypto';
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { SyncError } from '../errors.ts';
 import type { User } from './authenticator.ts';
 import type { EnvUser, EnvUsers } from './env-users.ts';
 import type { Device, HostKeys, IssuedKey } from './host-keys.ts';
 import { PasswordHasher } from './password-hash.ts';
+import { hashOf } from './sqlite-host-keys.ts';
 import type { UserDirectory } from './user-directory.ts';
 import type { UsersDatabase } from './users-database.ts';
 
@@ -23,7 +24,9 @@ export interface EnvHostKeysOptions {
  * signed out, as on the official server, where the key is made of both.
  *
  * The environment cannot tell that a password changed, so the data folder remembers, slowly hashed, under which one the
- * keys were issued. It is compared at the first use of each user after a start.
+ * keys were issued. It is compared at the first use of each user after a start. So that a restart does not cost a slow hash
+ * for every user, each key has a seal beside it: the password under the key itself as the secret. Whoever has the data folder has
+ * no keys to try passwords with, and whoever has a key has no seal.
  */
 export class EnvHostKeys implements HostKeys {
   readonly #options: EnvHostKeysOptions;
@@ -40,7 +43,9 @@ export class EnvHostKeys implements HostKeys {
     const known = this.#options.envUsers.user(user.loginName);
     if (known === undefined) throw new SyncError('PASSWORD_WRONG', 'wrong user name or password', { detail: 'not a user of the environment' });
     if (!this.#compared.has(user.id)) await this.#compare(user, known);
-    return this.#options.hostKeys.issue(user, device);
+    const key = await this.#options.hostKeys.issue(user, device);
+    await this.#seal(key, known);
+    return key;
   }
 
   resolve(key: string): Promise<User | null> | User | null {
@@ -76,7 +81,28 @@ export class EnvHostKeys implements HostKeys {
     const known = this.#options.envUsers.user(user.loginName);
     if (known === undefined) return null;
     if (this.#compared.has(user.id)) return user;
-    return this.#compare(user, known).then(() => this.#options.hostKeys.resolve(key));
+    if (this.#isSealed(key, known)) {
+      this.#compared.add(user.id);
+      return user;
+    }
+    return this.#compare(user, known).then(async () => {
+      const stillHolds = await this.#options.hostKeys.resolve(key);
+      if (stillHolds !== null) await this.#seal(key, known);
+      return stillHolds;
+    });
+  }
+
+  /** Only spares a slow hash after the next start: without it, a login or a sync is as good. */
+  async #seal(key: string, { password }: EnvUser): Promise<void> {
+    if (password === undefined) return;
+    await this.#options.database.write('setEnvironmentSeal', hashOf(key), sealOf(key, password)).catch(() => {});
+  }
+
+  #isSealed(key: string, { password }: EnvUser): boolean {
+    if (password === undefined) return false;
+    const sealed = this.#options.database.environmentSeal(hashOf(key));
+    const right = sealOf(key, password);
+    return sealed?.length === right.length && timingSafeEqual(Buffer.from(sealed), Buffer.from(right));
   }
 
   #compare(user: User, known: EnvUser): Promise<void> {
@@ -102,4 +128,8 @@ export class EnvHostKeys implements HostKeys {
     // none remembered: the user comes from another authenticator, and stays signed in
     await this.#options.database.write('setEnvironmentHash', user.id, current, stored === null);
   }
+}
+
+function sealOf(key: string, password: string): string {
+  return createHmac('sha256', key).update(password).digest('base64url');
 }

@@ -109,7 +109,8 @@ export class SqliteHostKeys implements HostKeys {
   }
 }
 
-function hashOf(key: string): string {
+/** What the data folder keeps of a key. */
+export function hashOf(key: string): string {
   return hash('sha256', key, 'base64url');
 }
 

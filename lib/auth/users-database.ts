@@ -53,6 +53,7 @@ export class UsersDatabase {
   readonly #db: Database.Database;
   readonly #dataVersion: Database.Statement<[], number>;
   readonly #keyOwner: Database.Statement<[string], { id: string; login_name: string; folder: string; last_used_day: number }>;
+  readonly #environmentSeal: Database.Statement<[string], string | null>;
   readonly #userById: Database.Statement<[string], UserRow>;
   readonly #userByKey: Database.Statement<[string], UserRow>;
   readonly #users: Database.Statement<[], UserRow>;
@@ -83,6 +84,7 @@ export class UsersDatabase {
     this.#dataVersion = this.#db.prepare<[], number>('PRAGMA data_version').pluck();
     this.#keyOwner = this.#db.prepare(`SELECT users.id, login_name, folder, last_used_day
       FROM host_keys JOIN users ON users.id = user_id WHERE key_hash = ? AND NOT disabled`);
+    this.#environmentSeal = this.#db.prepare<[string], string | null>('SELECT environment_seal FROM host_keys WHERE key_hash = ?').pluck();
     this.#userById = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users WHERE id = ?`);
     this.#userByKey = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users WHERE login_key = ?`);
     this.#users = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users ORDER BY login_key`);
@@ -115,6 +117,11 @@ export class UsersDatabase {
       this.#cache.set(keyHash, owner);
       return owner;
     });
+  }
+
+  /** Null of a key that has none, or has ended. */
+  environmentSeal(keyHash: string): string | null {
+    return reading(() => this.#environmentSeal.get(keyHash) ?? null);
   }
 
   userById(id: string): UserRow | undefined {

@@ -33,6 +33,8 @@ const MIGRATIONS = [
      last_used_day INTEGER NOT NULL           -- days since 1970, UTC
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX host_keys_of_user ON host_keys (user_id);`,
+  // HMAC-SHA-256 of the environment's password, base64url; its secret is the host key, which only the client has: see env-host-keys.ts
+  'ALTER TABLE host_keys ADD COLUMN environment_seal TEXT;',
 ];
 
 export interface FirstStartOptions {

@@ -117,6 +117,11 @@ export const WRITES = {
     return true;
   },
 
+  /** Nothing happens when the key has ended. */
+  setEnvironmentSeal({ db }: WriteContext, keyHash: string, seal: string): void {
+    db.prepare('UPDATE host_keys SET environment_seal = ? WHERE key_hash = ?').run(seal, keyHash);
+  },
+
   /** Ends one key, or all of the user's. Answers how many. */
   revokeKeys({ db }: WriteContext, userId: string, keyId: string | null): number {
     if (keyId === null) return endKeys(db, userId);

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
-import { createHash, pbkdf2Sync, randomBytes } from 'node:crypto';
+import { createHash, hash, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openBuiltInAuth } from '../../lib/auth/built-in.ts';
 import type { BuiltInAuth, BuiltInAuthOptions } from '../../lib/auth/built-in.ts';
-import { readSyncUsers } from '../../lib/auth/env-users.ts';
+import { EnvHostKeys } from '../../lib/auth/env-host-keys.ts';
+import { EnvUsers, readSyncUsers } from '../../lib/auth/env-users.ts';
+import { PasswordHasher } from '../../lib/auth/password-hash.ts';
+import { SqliteHostKeys } from '../../lib/auth/sqlite-host-keys.ts';
+import { SqliteUserDirectory } from '../../lib/auth/user-directory.ts';
+import { UsersDatabase } from '../../lib/auth/users-database.ts';
 import { hostKeysSuite } from '../../lib/conformance/host-keys.ts';
 import { CHEAP } from './cheap.ts';
 import { dataFolder } from './folder.ts';
@@ -89,6 +94,32 @@ test('keys outlive a restart as long as the environment says the same', async ()
       assert.deepEqual(await Promise.all([nameOf(auth, key), nameOf(auth, key)]), ['ann', 'ann']);
     });
   }
+});
+
+test('a restart costs no slow hash for the users whose keys are used again, and one for a key from before there were seals', async () => {
+  const base = dataFolder();
+  const { users } = readSyncUsers({ SYNC_USER1: 'ann:secret' });
+  const started = async (body: (hostKeys: EnvHostKeys, database: UsersDatabase, directory: SqliteUserDirectory) => Promise<void>): Promise<number> => {
+    const database = await UsersDatabase.open(base);
+    const hasher = new PasswordHasher(CHEAP);
+    const directory = new SqliteUserDirectory(database);
+    const envUsers = new EnvUsers(users, { caseSensitive: false, hasher });
+    try {
+      await body(new EnvHostKeys({ database, directory, envUsers, hasher, hostKeys: new SqliteHostKeys(database) }), database, directory);
+    } finally {
+      await database.close();
+    }
+    return hasher.computations;
+  };
+  let key = '';
+  assert.equal(await started(async (hostKeys, _, directory) => {
+    key = await hostKeys.issue((await directory.userFor('ann'))!, { client: '' });
+  }), 1, 'the one that is remembered');
+  const use = async (hostKeys: EnvHostKeys): Promise<void> => assert.equal((await hostKeys.resolve(key))?.loginName, 'ann');
+  assert.equal(await started(use), 0);
+  await started((_, database) => database.write('setEnvironmentSeal', hash('sha256', key, 'base64url'), ''));
+  assert.equal(await started(use), 1);
+  assert.equal(await started(use), 0);
 });
 
 test('who is taken out of the environment is signed out, and nobody else', async () => {
