@@ -2,8 +2,8 @@
  * What the steps of a sync cost in a user's thread: no HTTP, no packing, no second process. For profiles, and for curves over
  * the size of a collection.
  *
- *   node scripts/bench/steps.ts [--notes 20000,1000000] [--decks 10,5000] [--only daily,cold,morning,up,down] [--times 20] [--root checkout]
- *   node --cpu-prof scripts/bench/steps.ts --only up
+ *   node bench/steps.ts [--notes 20000,1000000] [--decks 10,5000] [--only daily,cold,morning,up,down] [--times 20] [--root checkout]
+ *   node --cpu-prof bench/steps.ts --only up
  *
  * daily: 20 reviews, with a deck and the config. cold: the same on a collection that was closed. morning: the same as the first sync of a day, when buried cards come back. up: 5,000 notes and cards. down: 5,000 notes. Medians in milliseconds.
  */
@@ -12,9 +12,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { Sessions } from '../../lib/engine/session.ts';
-import type { JsonStep } from '../../lib/engine/calls.ts';
-import { schedulerDay } from '../../lib/schema/scheduler-day.ts';
+import type { Sessions } from '../lib/engine/session.ts';
+import type { JsonStep } from '../lib/engine/calls.ts';
+import { schedulerDay } from '../lib/schema/scheduler-day.ts';
 import { basicNotetypeId, cardId, deckId, generateCollection, noteId } from './generated-collection.ts';
 
 const { values } = parseArgs({
@@ -23,7 +23,7 @@ const { values } = parseArgs({
     decks: { type: 'string', default: '10' },
     only: { type: 'string', default: 'daily,cold,morning,up,down' },
     times: { type: 'string', default: '20' },
-    root: { type: 'string', default: join(import.meta.dirname, '../..') },
+    root: { type: 'string', default: join(import.meta.dirname, '..') },
   },
 });
 

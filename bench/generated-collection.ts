@@ -1,7 +1,7 @@
 /** Collections of any size for measurements: schema 11, as the server keeps them, rows made by SQLite itself. A million notes take about a minute. */
 import { rmSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { COLUMNS, createCollectionFile } from '../../lib/storage/sqlite/collection-file.ts';
+import { COLUMNS, createCollectionFile } from '../lib/storage/sqlite/collection-file.ts';
 
 export interface CollectionSize {
   notes: number;
