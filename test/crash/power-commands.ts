@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { readManifest } from '../../lib/backup/manifest.ts';
+import { unpackZip } from '../../lib/backup/zip.ts';
 import { copyDatabase } from '../../lib/storage/sqlite/database-copy.ts';
 import { oldHash, writeAuthDb, writeOldUser } from '../import/old-data.ts';
 import { makeCollection, makeMedia, makeUsers, MEDIA, NOTES, replaceFolder } from './data-folder.ts';
@@ -174,7 +175,7 @@ export const COMMANDS: Command[] = [
       makeMedia(join(other, 'data', NAME), { ...MEDIA, 'con.png': 'a name that Windows has not', [`${'x'.repeat(220)}.png`]: 'a long one' });
     },
     args: (watched, other) => ['backup', '--base', join(other, 'data'), '--to', join(watched, 'backups', name)],
-    async look(disk, { over, done }) {
+    async look(disk, { over, done, scratch }) {
       const [now, after] = [disk, done].map((each) => filesBelow(join(each, 'backups')));
       // the folder in which the zip was filled may come back
       if (over && name === 'backup.zip') assert.ok(after!.has(name) && now!.get(name) === after!.get(name), 'the zip file is lost');
@@ -182,11 +183,20 @@ export const COMMANDS: Command[] = [
       // what is in its place is whole, or does not pass for a backup
       const place = join(disk, 'backups', name);
       if (!existsSync(place)) return;
-      if (name === 'backup.zip') assert.ok(now!.get(name) === after!.get(name), 'half a zip file is in its place');
-      else expectWholeOrNone(place);
+      if (name !== 'backup.zip') return expectWholeOrNone(place);
+      // one that was made at another time differs in its times alone
+      if (now!.get(name) !== after!.get(name)) await expectWholeZip(place, scratch);
     },
   })),
 ];
+
+async function expectWholeZip(path: string, scratch: string): Promise<void> {
+  const to = join(scratch, 'unpacked');
+  rmSync(to, { recursive: true, force: true });
+  mkdirSync(to, { recursive: true });
+  const { files } = await unpackZip(path, to, () => true);
+  for (const name of Object.keys(files)) assert.ok(existsSync(join(to, name)), `the zip file lacks ${name}`);
+}
 
 function expectWholeOrNone(place: string): void {
   if (!existsSync(join(place, 'manifest.json'))) return;
