@@ -38,11 +38,16 @@ export interface LogEntry {
   detail?: string;
 }
 
+export type AuthenticatorChoice = Authenticator | AuthenticateFunction | 'local';
+
 export interface SyncServerOptions {
   /** The data folder: one folder per user, and `.anki-sync` for the server's own. Default `./data`. */
   base?: string;
-  /** Who may sign in: an object or a function. Default: the users in the data folder (`anki-sync user add`). */
-  authenticator?: Authenticator | AuthenticateFunction;
+  /**
+   * Who may sign in: an object or a function, or a list of them, which is asked in order (see `chainedAuthenticator`).
+   * Default: `local`, the users in the data folder (`anki-sync user add`), or those of the environment.
+   */
+  authenticator?: AuthenticatorChoice | readonly AuthenticatorChoice[];
   /** Where host keys are kept. Default: in the data folder. */
   hostKeys?: HostKeys;
   /** Users as `readSyncUsers` finds them in the official server's environment. Given and not empty, they alone may sign in. */
@@ -102,12 +107,17 @@ const flag: Check = (value) => typeof value === 'boolean';
 const object: Check = (value) => typeof value === 'object' && value !== null;
 const callable: Check = (value) => typeof value === 'function';
 
+const isAuthenticator: Check = (value) => value === 'local' || callable(value) || callable((value as Authenticator | null)?.authenticate);
+
 const isLoginLimits: Check = (value) => value === false
   || (object(value) && Object.entries(value as object).every(([name, each]) => Object.hasOwn(LOGIN_LIMITS, name) && (each === undefined || whole(1)(each))));
 
 const CHECKS: Record<keyof SyncServerOptions, readonly [Check, string]> = {
   base: [text, 'a folder'],
-  authenticator: [(value) => callable(value) || callable((value as Authenticator | null)?.authenticate), 'a function or an object with authenticate()'],
+  authenticator: [
+    (value) => (Array.isArray(value) ? value.length > 0 && value.every(isAuthenticator) : isAuthenticator(value)),
+    "a function, an object with authenticate(), 'local', or a list of these",
+  ],
   hostKeys: [(value) => callable((value as HostKeys | null)?.resolve) && callable((value as HostKeys).issue), 'an object with issue() and resolve()'],
   environmentUsers: [(value) => Array.isArray(value), 'what readSyncUsers answers as users'],
   officialHostKeys: [flag, 'true or false'],

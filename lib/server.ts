@@ -6,8 +6,11 @@ import { finished, Readable } from 'node:stream';
 import { authenticatorFrom } from './auth/authenticator-from.ts';
 import type { Authenticator, User } from './auth/authenticator.ts';
 import { auditedHostKeys } from './auth/audited-host-keys.ts';
+import { basedHostKeys } from './auth/based-host-keys.ts';
+import { chainedAuthenticator } from './auth/chained-authenticator.ts';
 import { openBuiltInAuth, type BuiltInAuth } from './auth/built-in.ts';
 import type { HostKeys } from './auth/host-keys.ts';
+import { recheckedHostKeys } from './auth/rechecked-host-keys.ts';
 import { loginNameOrNull } from './auth/login-names.ts';
 import { LoginLimits } from './auth/login-limits.ts';
 import { SignIn } from './auth/sign-in.ts';
@@ -127,8 +130,7 @@ class Hall implements SyncServer {
         given({ caseSensitive, environment: environmentUsers, officialKeys: officialHostKeys }),
       );
       const { directory } = auth;
-      const chosen = this.#options.authenticator ?? auth.authenticator;
-      const authenticator = typeof chosen === 'function' ? authenticatorFrom(chosen) : chosen;
+      const authenticator = authenticatorOf(this.#options.authenticator ?? 'local', auth.authenticator);
       const { loginLimits } = this.#options;
       const limits = loginLimits === false ? undefined : new LoginLimits(loginLimits);
       return {
@@ -137,7 +139,15 @@ class Hall implements SyncServer {
         authenticator,
         signIn: new SignIn({ authenticator, directory, limits }),
         limits,
-        hostKeys: auditedHostKeys(this.#options.hostKeys ?? auth.hostKeys, (userId, count) => this.#revoked(directory, userId, count)),
+        hostKeys: basedHostKeys({
+          hostKeys: recheckedHostKeys({
+            hostKeys: auditedHostKeys(this.#options.hostKeys ?? auth.hostKeys, (userId, count) => this.#revoked(directory, userId, count)),
+            authenticator,
+            tell: (level, detail) => this.#tell({ level, request: 'recheck', status: 0, ms: 0, detail }),
+          }),
+          authenticator,
+          database: auth.database,
+        }),
         engine: engineOf(this.#options),
         spool: new FormSpool({
           newPath: () => join(stagingFolder(base), `form-${randomBytes(12).toString('hex')}`),
@@ -163,7 +173,7 @@ class Hall implements SyncServer {
     const rooms = this.#rooms;
     if (rooms === undefined) return;
     await rooms.engine.close();
-    await this.#options.hostKeys?.close?.();
+    await rooms.hostKeys.close?.();
     if (rooms.authenticator !== rooms.auth.authenticator) await rooms.authenticator.close?.();
     await rooms.auth.close();
     await rooms.lock.release();
@@ -431,6 +441,12 @@ class Hall implements SyncServer {
       // nobody else to tell
     }
   }
+}
+
+function authenticatorOf(chosen: NonNullable<SyncServerOptions['authenticator']>, local: Authenticator): Authenticator {
+  if (chosen === 'local') return local;
+  if ('map' in chosen) return chainedAuthenticator(chosen.map((member) => authenticatorOf(member, local)));
+  return typeof chosen === 'function' ? authenticatorFrom(chosen) : chosen;
 }
 
 function engineOf(options: CheckedOptions): Engine {

@@ -20,7 +20,7 @@ test('a misspelled option is refused, and the likely one named', () => {
 
 const wrong: Record<string, unknown[]> = {
   base: ['', 5],
-  authenticator: [{}, 'ldap'],
+  authenticator: [{}, 'ldap', [], ['local', 'ldap'], [null]],
   hostKeys: [{ issue() {} }],
   loginLimits: [true, 'off', { perUser: 0 }, { perUsers: 5 }, { windowSecs: 1.5 }],
   caseSensitive: ['yes'],

@@ -16,8 +16,31 @@
  */
 export interface Authenticator {
   authenticate(credentials: Credentials): Promise<AuthenticatedUser | null>;
+  /**
+   * Whether a user who signed in earlier still may: no longer, once the account is gone or disabled where it comes from. With
+   * `recheckMinutes`, asked so often about users whose host keys are in use; false ends all keys of the user.
+   *
+   * MUST throw when it cannot know, for instance because a directory is down, or because such a user never came from here.
+   */
+  stillAllowed?(loginName: string): Promise<boolean>;
+  /** Default 0: never. */
+  readonly recheckMinutes?: number;
+  /**
+   * In a chain, after `authenticate` answered null: whether that is final, because the user (or a password of this form) is this one's
+   * own, so that nobody further is asked. Default: it is not.
+   *
+   * MUST throw when it cannot know.
+   */
+  decides?(credentials: Credentials): boolean | Promise<boolean>;
+  /**
+   * What the host keys of a user rest on: a text that is another one once they must end, for instance a hash of the stored password.
+   * Null for a user who is not there (any more); undefined: no opinion, keys hold. Asked for each request with a key: MUST be fast.
+   */
+  keyBasis?(loginName: string): KeyBasis | Promise<KeyBasis>;
   close?(): Promise<void>;
 }
+
+export type KeyBasis = string | null | undefined;
 
 export interface Credentials {
   /** As typed; not normalised. */

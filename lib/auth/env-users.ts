@@ -136,6 +136,10 @@ export class EnvUsers implements Authenticator {
     return right && known !== undefined ? { loginName: known.user.loginName } : null;
   }
 
+  decides({ username }: Credentials): boolean {
+    return this.#find(username) !== undefined;
+  }
+
   /** The user of a login name, or undefined. */
   user(loginName: string): EnvUser | undefined {
     return this.#find(loginName)?.user;

@@ -47,6 +47,13 @@ export class SqliteUsers implements Authenticator {
     return now?.password_hash === current && now.disabled === 0 ? { loginName: row.login_name } : null;
   }
 
+  /** Whoever has a password here, or was shut out here, does not get in elsewhere. @throws SyncError AUTH_UNAVAILABLE, BUSY */
+  decides({ username }: Credentials): boolean {
+    const name = loginNameOrNull(username);
+    const row = name === null ? undefined : this.#database.userByLoginName(name);
+    return row !== undefined && (row.password_hash !== null || row.disabled !== 0);
+  }
+
   /**
    * Adds a user. A folder of that name is adopted with what is in it.
    *

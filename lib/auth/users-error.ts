@@ -13,7 +13,8 @@ export type UsersErrorCode =
   | 'DATABASE_TOO_NEW'
   | 'DATABASE_DAMAGED'
   | 'DATABASE_UNUSABLE'
-  | 'ENVIRONMENT_INVALID';
+  | 'ENVIRONMENT_INVALID'
+  | 'FILE_INVALID';
 
 export class UsersError extends Error {
   readonly code: UsersErrorCode;
