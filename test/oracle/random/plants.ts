@@ -27,8 +27,8 @@ export const PLANTS: Plant[] = [
   {
     name: 'an older edit of a note or card wins',
     file: 'lib/storage/sqlite/collection-session.ts',
-    find: '${kind}.mod >= excluded.mod)',
-    replace: '${kind}.mod > excluded.mod + 1000000)',
+    find: 'AND mod >= ?)',
+    replace: 'AND mod > ? + 1000000)',
   },
   {
     name: 'what does not fit into the first chunk is lost',
@@ -81,8 +81,8 @@ export const PLANTS: Plant[] = [
   {
     name: 'reviews that come again replace ours',
     file: 'lib/storage/sqlite/collection-session.ts',
-    find: 'this.#prepare(`INSERT OR IGNORE ${into}`).run(rows);',
-    replace: 'this.#prepare(`INSERT OR REPLACE ${into}`).run(rows);',
+    find: 'ON CONFLICT (id) DO NOTHING`',
+    replace: "${kind === 'revlog' ? 'ON CONFLICT (id) DO UPDATE SET usn = excluded.usn, ease = excluded.ease, time = excluded.time' : 'ON CONFLICT (id) DO NOTHING'}`",
   },
   {
     name: 'a sync that broke before its end is kept',
@@ -93,8 +93,8 @@ export const PLANTS: Plant[] = [
   {
     name: 'of two edits within one second the later to arrive wins',
     file: 'lib/storage/sqlite/collection-session.ts',
-    find: '${kind}.mod >= excluded.mod)',
-    replace: '${kind}.mod > excluded.mod)',
+    find: 'AND mod >= ?)',
+    replace: 'AND mod > ?)',
   },
   {
     name: 'cards of an earlier day stay buried',
