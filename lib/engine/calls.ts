@@ -45,13 +45,8 @@ export interface Outcome {
 }
 
 /** Work that belongs to no user's queue: checks and conversions of files that wait in the staging folder. */
-export type LaneCall =
-  /** With `apart`, the answer may be null twice: the lane's second thread is to check its part, and then to have found nothing. */
-  | { task: 'prepareUpload'; path: string; apart: boolean }
-  | { task: 'goOn' | 'giveUp' };
-
-/** For the lane's second thread. Answers what is wrong with the file, or null. */
-export interface ApartCall {
+export interface LaneCall {
+  task: 'prepareUpload';
   path: string;
 }
 

@@ -7,7 +7,7 @@ const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
 
 export interface WorkerOptions {
   /** File beside this one, without extension. */
-  file: 'thread' | 'lane' | 'lane-apart';
+  file: 'thread' | 'lane';
   data?: unknown;
   limits?: ResourceLimits;
   /** Called once when the thread is gone, whether asked to or not. */

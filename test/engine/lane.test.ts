@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import Database from 'better-sqlite3';
 import { Lane } from '../../lib/engine/lane-pool.ts';
-import { prepareUpload, preparing } from '../../lib/storage/sqlite/anki2.ts';
+import { prepareUpload } from '../../lib/storage/sqlite/anki2.ts';
 import { createCollectionFile } from '../../lib/storage/sqlite/collection-file.ts';
 
 let folder: string;
@@ -18,12 +18,11 @@ before(async () => {
   sound = join(folder, 'sound.anki2');
   createCollectionFile(sound);
   change(sound, (db) => {
-    const ids = 'WITH RECURSIVE ids(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids WHERE id < 12000)';
+    const ids = 'WITH RECURSIVE ids(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids WHERE id < 200)';
     db.exec(`INSERT INTO notes ${ids} SELECT id, 'g' || id, 1, 0, 0, '', 'front' || char(31) || hex(zeroblob(400)), 'front', 7, 0, '' FROM ids`);
     db.exec(`INSERT INTO cards ${ids} SELECT id, id, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, '' FROM ids`);
     db.exec(`INSERT INTO revlog ${ids} SELECT id, id, 0, 1, 1, 1, 0, 1, 0 FROM ids`);
   });
-  assert.ok((await stat(sound)).size > 8 * 1024 * 1024, 'small files are checked by one thread');
 });
 
 after(async () => {
@@ -68,19 +67,13 @@ describe('the lane', () => {
   });
 
   for (const [table, column] of [['revlog', 'cid'], ['cards', 'nid'], ['notes', 'csum']] as const) {
-    test(`finds damage in an index of ${table}, whichever of its threads looks there, and in the words of a single one`, async () => {
+    test(`finds an entry of an index of ${table} that is not that of its row`, async () => {
       const damaged = await withStaleIndex(table, column);
       const alone = prepareUpload(await copyOf(damaged));
       assert.equal(alone.verdict, 'corrupt');
       assert.deepEqual(await lane.prepareUpload(await copyOf(damaged)), alone);
     });
   }
-
-  test('leaves the damage of the tables that are checked apart to the other thread', async () => {
-    const stages = preparing(await withStaleIndex('revlog', 'cid'), true);
-    assert.deepEqual([stages.next(), stages.next()], [{ value: undefined, done: false }, { value: undefined, done: false }]);
-    stages.return(undefined as never);
-  });
 
   test('gives each of many uploads its own verdict, and goes on after one that failed', async () => {
     const damaged = await withStaleIndex('revlog', 'usn');

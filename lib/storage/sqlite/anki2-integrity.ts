@@ -7,58 +7,25 @@ import type { Database } from 'better-sqlite3';
 import { unicaseKey } from '../../schema/unicase.ts';
 import { CorruptFile } from './anki2-corrupt.ts';
 import { lowerAscii } from './anki2-sql.ts';
-import { openHostile, type HostileSchema } from './hostile.ts';
+import type { HostileSchema } from './hostile.ts';
 
 /** Names that are not ASCII bring one complaint each at most; a file with more of them is not Anki's work. */
 const MAX_COMPLAINTS = 5_000_000;
 
-/**
- * Throws CorruptFile when the file is damaged. Reads every page once, and every row.
- * The indexes of `tablesApart` are left to `checkTables`; then some pages are read twice.
- */
-export function checkIntegrity(db: Database, schema: HostileSchema, tablesApart: readonly string[] = []): void {
+/** Throws CorruptFile when the file is damaged. Reads every page once, and every row. */
+export function checkIntegrity(db: Database, schema: HostileSchema): void {
   const trees = unicaseTrees(schema);
   const excused = new Set(trees.map((tree) => tree.name));
-  if (tablesApart.length === 0) runCheck(db, `integrity_check(${MAX_COMPLAINTS})`, excused);
-  else {
-    // all of integrity_check but the comparison of rows with indexes; with the name of a table, only 100 complaints can be asked for
-    runCheck(db, `quick_check(${MAX_COMPLAINTS})`, excused);
-    const tables = [...schema.tables.values()].filter(({ name }) => !tablesApart.includes(lowerAscii(name)));
-    const enough = tables.every(({ name }) => runCheck(db, `integrity_check(${quoted(name)})`, excused) < 100);
-    if (!enough) runCheck(db, `integrity_check(${MAX_COMPLAINTS})`, excused);
-  }
-  for (const tree of trees) checkUnicaseTree(db, tree);
-  touchRoots(db, schema);
-}
-
-/** Throws CorruptFile when one of the tables or its indexes are damaged. For tables without `unicase`, of a file whose schema was judged. */
-export function checkTables(path: string, tables: readonly string[]): void {
-  const db = openHostile(path);
-  try {
-    for (const table of tables) runCheck(db, `integrity_check(${quoted(table)})`, new Set());
-  } finally {
-    db.close();
-  }
-}
-
-/** Whether the order of the table or of one of its indexes depends on `unicase`. */
-export function usesUnicase(schema: HostileSchema, table: string): boolean {
-  return unicaseTrees(schema).some((tree) => tree.table === table);
-}
-
-/** Answers how many complaints there were, all of them about what is excused. */
-function runCheck(db: Database, check: string, excused: Set<string>): number {
   // structural damage comes first, and in one row: nothing is scanned after it, as the loop ends there
-  const complaints = db.prepare(`PRAGMA ${check}`).pluck().iterate() as IterableIterator<string>;
-  let count = 0;
+  const complaints = db.prepare(`PRAGMA integrity_check(${MAX_COMPLAINTS})`).pluck().iterate() as IterableIterator<string>;
   for (const complaint of complaints) {
     if (complaint === 'ok') break;
     const order = /^row (?:\d+ missing from index|not in PRIMARY KEY order for) (\S+)$|^non-unique entry in index (\S+)$/.exec(complaint);
     const name = order?.[1] ?? order?.[2];
     if (name === undefined || !excused.has(lowerAscii(name))) throw new CorruptFile(`damaged: ${withoutNames(complaint)}`);
-    count += 1;
   }
-  return count;
+  for (const tree of trees) checkUnicaseTree(db, tree);
+  touchRoots(db, schema);
 }
 
 /** A page without cells that calls itself one with children is no complaint of `integrity_check`, but the end of the first write. */

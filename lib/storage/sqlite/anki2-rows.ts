@@ -69,25 +69,16 @@ const COL: Record<string, Make> = {
   crt: whole(0n, 253_402_300_799n), mod: whole(...STAMP), scm: whole(...STAMP), dty: i64, ls: whole(...STAMP), usn: whole(-MAX_USN, MAX_USN),
 };
 
-/** Which of the tables that no conversion touches have nothing to mend: for `mendRows`. */
-export function readableTables(db: Database): Set<string> {
-  const tables = Object.entries(ROWS).filter(([table]) => table !== 'graves');
-  const isReadable = (table: string, columns: Record<string, Make>): boolean =>
-    db.prepare(`SELECT EXISTS (SELECT 1 FROM ${table} NOT INDEXED WHERE ${oddRow(columnsOf(columns))})`).pluck().get() === 0;
-  return new Set(tables.filter(([table, columns]) => isReadable(table, columns)).map(([table]) => table));
-}
-
 /**
- * Mends the rows of a checked file of schema 11, but for the tables in `readable`. A row that is written is not marked as
+ * Mends the rows of a checked file of schema 11. A row that is written is not marked as
  * changed: what clients have in its place is no better. The answer is a sentence for each table with such rows, without content.
  * @throws CorruptFile when a column is declared so that it cannot hold what belongs there
  */
-export function mendRows(db: Database, readable: ReadonlySet<string> = new Set()): string[] {
+export function mendRows(db: Database): string[] {
   // a grave of what cannot be read names nothing
   const strayGraves = db.prepare(`DELETE FROM graves WHERE typeof(oid) <> 'integer' OR typeof(type) <> 'integer' OR type NOT IN (0, 1, 2)`).run();
   const counts: [string, number][] = [['graves', strayGraves.changes]];
   for (const [table, columns] of [['col', COL] as const, ...Object.entries(ROWS)]) {
-    if (readable.has(table)) continue;
     const mend = mendingOf(db, table, columns);
     const { changes } = mend.run();
     if (changes > 0 && mend.run().changes > 0) throw new CorruptFile(`the table ${table} is declared so that it cannot hold Anki's values`);

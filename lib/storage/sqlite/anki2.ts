@@ -10,11 +10,10 @@ import { Schema18Error } from '../../schema/schema18.ts';
 import { checkCol } from './anki2-col.ts';
 import type { ColColumn } from './anki2-col.ts';
 import { syncFile } from '../files/durable.ts';
-import { TABLES_APART } from './anki2-apart.ts';
 import { CorruptFile, faultOfFile } from './anki2-corrupt.ts';
 import { lowerAscii } from './anki2-sql.ts';
-import { checkIntegrity, usesUnicase } from './anki2-integrity.ts';
-import { mendRows, readableTables } from './anki2-rows.ts';
+import { checkIntegrity } from './anki2-integrity.ts';
+import { mendRows } from './anki2-rows.ts';
 import { checkAnkiTables, checkColTable, INDEXES_OF_11, NEWEST_VERSION, READABLE_VERSIONS, strangeIndexesOf11 } from './anki2-tables.ts';
 import { downgradeToSchema11 } from './downgrade.ts';
 import { checkBeforeOpening, openHostile, readHostileSchema } from './hostile.ts';
@@ -42,19 +41,9 @@ const MAX_CONVERTED_BYTES = 48 * 1024 * 1024;
  * Throws only for troubles that are not the file's fault: disk full, I/O errors.
  */
 export function prepareUpload(path: string): UploadVerdict {
-  const { value } = preparing(path, false).next();
-  // without a part left to others it never yields
-  return value!;
-}
-
-/**
- * The same for two threads. With `apart`, it may yield twice: when `checkApart` of the file may begin elsewhere while this
- * goes on, and when it must have ended well. Left off at a yield, it is closed with `return`.
- */
-export function* preparing(path: string, apart: boolean): Generator<undefined, UploadVerdict, void> {
   try {
     checkBeforeOpening(path);
-    const verdict = yield* convert(path, apart);
+    const verdict = convert(path);
     if (verdict.verdict === 'ok') syncFile(path);
     return verdict;
   } catch (error) {
@@ -64,7 +53,7 @@ export function* preparing(path: string, apart: boolean): Generator<undefined, U
   }
 }
 
-function* convert(path: string, apart: boolean): Generator<undefined, UploadVerdict, void> {
+function convert(path: string): UploadVerdict {
   let db = openHostile(path);
   try {
     const schema = readHostileSchema(db);
@@ -77,17 +66,13 @@ function* convert(path: string, apart: boolean): Generator<undefined, UploadVerd
       db.close();
       db = openHostile(path);
     }
-    const tablesApart = apart && !TABLES_APART.some((table) => usesUnicase(schema, table)) ? TABLES_APART : [];
-    if (tablesApart.length > 0) yield;
-    checkIntegrity(db, schema, tablesApart);
-    const readable = readableTables(db);
-    if (tablesApart.length > 0) yield;
+    checkIntegrity(db, schema);
     if (db.prepare('SELECT count(*) FROM col').pluck().get() !== 1) throw new CorruptFile('col has not exactly one row');
     const losses = schemaVersion === 11 ? [] : downgrade(db, schemaVersion);
     checkCol(db, columnsToJudge(schemaVersion));
     // a file of nothing but odd rows would be held in memory a second time
     db.pragma('journal_mode = DELETE');
-    losses.push(...mendRows(db, readable));
+    losses.push(...mendRows(db));
     tidy(db, schema);
     return { verdict: 'ok', schemaVersion, losses };
   } finally {
