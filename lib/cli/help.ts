@@ -30,6 +30,28 @@ serve:
   --first-user NAME      if there is no user yet, adds one and prints a generated password, once
   --ankisyncd-conf FILE  settings of an old community server (default: where that server looked); also for import
 
+serve, with the users of an LDAP directory (each flag is also a variable: LDAP_URL, …; the password is LDAP_BIND_PASSWORD):
+  --ldap-url URLS        ldaps://ldap.example.org; several, with commas, are tried in order
+  --ldap-start-tls       encrypts ldap:// connections; one that cannot be is not used
+  --ldap-ca-file FILE    trust these certification authorities (PEM) and no others
+  --ldap-bind-dn DN --ldap-bind-password-file FILE
+                         the account that looks people up
+  --ldap-search-base DN  where people are
+  --ldap-user-filter FILTER
+                         whom a typed name means (default "(uid={name})"), and who may sign in
+  --ldap-bind-template TEXT
+                         sign in as this, without looking up first: "uid={name},ou=people,dc=example,dc=org"
+  --ldap-name-attribute NAME
+                         what becomes the user name (default: the attribute that is compared with {name})
+  --ldap-group-filter FILTER --ldap-group-base DN
+                         one of these groups must have the person: "(&(cn=anki)(member={dn}))"
+  --ldap-timeout-secs NUMBER
+                         for each step (default 5)
+  --ldap-recheck-minutes NUMBER
+                         how often users who sync are looked up again (default 60; 0: never)
+  --ldap-dangerously-allow-plaintext         lets everybody on the way read the passwords
+  --ldap-dangerously-skip-certificate-check  tells the passwords to whoever answers for the directory
+
 import:
   --auth-db FILE         the old server's auth.db (default: found in FOLDER or beside it)
   --dry-run              looks at everything, tells what would come, and changes nothing

@@ -5,15 +5,19 @@ import type { AddressInfo } from 'node:net';
 import connect from 'connect';
 import { expressSync, type MountedRequest } from '../../adapters/express/index.ts';
 import { readSyncUsers } from '../auth/env-users.ts';
+import { ldapAuthenticator, type LdapAuthenticator } from '../auth/ldap/ldap-authenticator.ts';
+import type { LdapOptions } from '../auth/ldap/settings.ts';
 import { openControl } from '../backup/control.ts';
 import { looksLikeOldServer } from '../import/old-server.ts';
 import { usersDatabasePath } from '../auth/users-schema.ts';
-import { createSyncServer, type SyncServer } from '../index.ts';
+import { createSyncServer, type LogEntry, type SyncServer } from '../index.ts';
+import type { SyncError } from '../errors.ts';
 import { isWorthALine, logLine } from './access-log.ts';
 import { urlToEnter } from './addresses.ts';
 import { clientAddress, type ClientAddressSource } from './client-address.ts';
 import { welcomeFirstUser } from './first-user.ts';
 import { parseFlags } from './flags.ts';
+import { inVariables } from './ldap-settings.ts';
 import { closeListener, createListener, listen } from './listener.ts';
 import { oldPaths } from './old-paths.ts';
 import type { OldSettings } from './old-settings.ts';
@@ -33,23 +37,21 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   const settings = serveSettings(flags, env, homeFolder);
   const say = (line: string): void => void output.write(`${line}\n`);
 
-  const { base, tls, firstUser, old } = settings;
+  const { base, tls, firstUser, old, ldap: ldapOptions } = settings;
   refuseOldData(base);
   say(`anki-sync ${packageVersion()}, data in ${base}`);
   const { users: environmentUsers, warnings } = readSyncUsers(env);
   if (old.found.length > 0) say(`settings of an old community server: ${old.found.join(', ')}`);
   for (const warning of [...old.warnings, ...warnings]) say(warning);
   const leastLevel = LEVELS.indexOf(old.leastLevel ?? 'info');
-  const sync = createSyncServer({
-    base,
-    ...settings.limits,
-    environmentUsers,
-    log: (entry) => {
-      if (LEVELS.indexOf(entry.level) >= leastLevel && isWorthALine(entry)) say(logLine(entry, new Date()));
-      // another machine works on these files: not one more byte, and no closing in order
-      if (entry.code === 'DATA_FOLDER_IN_USE') endAtOnce('SIGTERM');
-    },
-  });
+  const log = (entry: LogEntry): void => {
+    if (LEVELS.indexOf(entry.level) >= leastLevel && isWorthALine(entry)) say(logLine(entry, new Date()));
+    // another machine works on these files: not one more byte, and no closing in order
+    if (entry.code === 'DATA_FOLDER_IN_USE') endAtOnce('SIGTERM');
+  };
+  if (ldapOptions !== undefined && environmentUsers.length > 0) throw new UsageError('LDAP_URL and SYNC_USER1 are both set: users come from one of them');
+  const ldap = ldapOptions === undefined ? undefined : directory({ ...ldapOptions, log });
+  const sync = createSyncServer({ base, ...settings.limits, environmentUsers, ...(ldap === undefined ? {} : { authenticator: ldap }), log });
   const closing: (() => Promise<void>)[] = [];
   let givingUp: NodeJS.Timeout | undefined;
   try {
@@ -62,7 +64,8 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
       const stop = stopSignal();
       const { address, port } = listener.address() as AddressInfo;
       const url = urlToEnter(tls === undefined ? 'http' : 'https', address, port);
-      if (environmentUsers.length === 0) await welcomeFirstUser(base, firstUser, say);
+      if (ldap !== undefined) tellOfDirectory(ldap, say);
+      else if (environmentUsers.length === 0) await welcomeFirstUser(base, firstUser, say);
       say(`listening on ${address} port ${port}; enter ${url} in Anki (open it in a browser to read how)`);
       const signal = await stop;
       say(`${signal}: closing`);
@@ -82,6 +85,22 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
 }
 
 const LEVELS = ['info', 'warn', 'error'];
+
+function directory(options: LdapOptions): LdapAuthenticator {
+  try {
+    return ldapAuthenticator(options);
+  } catch (error) {
+    throw new UsageError(inVariables((error as Error).message));
+  }
+}
+
+/** Nobody waits for it: the directory may come up later than this server, and whoever has a key syncs without it. */
+function tellOfDirectory(ldap: LdapAuthenticator, say: (line: string) => void): void {
+  ldap.check().then(
+    () => say('users sign in through LDAP; the directory answers'),
+    (error: SyncError) => say(`users sign in through LDAP, but not now: ${error.detail ?? error.message}`),
+  );
+}
 
 /**
  * The users of an old community server lie where ours would, but their media and passwords do not. Looked at before the

@@ -7,6 +7,8 @@ import { DEFAULT_BODY_LIMITS } from '../protocol/body.ts';
 import { clientAddressSources, type ClientAddressSource } from './client-address.ts';
 import type { FlagKinds } from './flags.ts';
 import { hint } from '../spelling.ts';
+import type { LdapOptions } from '../auth/ldap/settings.ts';
+import { ldapFlags, ldapSettings } from './ldap-settings.ts';
 import { oldSettings, type OldSettings } from './old-settings.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -22,6 +24,7 @@ export const serveFlags = {
   'tls-cert': 'value',
   'tls-key': 'value',
   'first-user': 'value',
+  ...ldapFlags,
 } as const satisfies FlagKinds;
 
 export interface ServeSettings {
@@ -35,6 +38,8 @@ export interface ServeSettings {
   limits: { maxPackedBytes: number; maxUnpackedBytes: number } | undefined;
   tls: { certFile: string; keyFile: string } | undefined;
   firstUser: string | undefined;
+  /** Users of a directory, in place of those in the data folder. */
+  ldap: LdapOptions | undefined;
   /** The official server's variables that were found. */
   officialVariables: string[];
   /** What an old community server was told. */
@@ -62,6 +67,7 @@ export function serveSettings(flags: ReadonlyMap<string, string>, env: Environme
     limits: limits(valueOf(env, 'MAX_SYNC_PAYLOAD_MEGS')),
     tls: certFile !== undefined && keyFile !== undefined ? { certFile: resolve(certFile), keyFile: resolve(keyFile) } : undefined,
     firstUser: flags.get('first-user'),
+    ldap: ldapSettings(flags, env),
     officialVariables,
     old,
   };
