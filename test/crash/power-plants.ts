@@ -73,8 +73,8 @@ export const POWER_PLANTS: PowerPlant[] = [
   {
     name: 'staged media have no durable names',
     file: 'lib/storage/files/folder.ts',
-    find: "this.#before('sync staged', '');\n      syncFolder(folders.staged);",
-    replace: "this.#before('sync staged', '');",
+    find: 'syncFolder(folders.staged);',
+    replace: '',
     story: MEDIA_UPLOAD,
   },
   {

@@ -21,19 +21,11 @@ import { makeFolder, syncFiles, syncFolder } from './durable.ts';
 import { isFileName, isUnsafeName } from './file-name.ts';
 import { userFolder } from './user-folder.ts';
 
-/** One change on the disk; `target` is the file's base name. */
-export interface DiskOperation {
-  kind: 'stage' | 'sync packs' | 'sync staged' | 'write' | 'sync files' | 'replace' | 'remove' | 'sync media' | 'discard';
-  target: string;
-}
-
 export interface FolderMediaFilesOptions {
   /** Folder of all users. */
   base: string;
   /** Whether names that differ only by case are one file. Found out by trying, where it is not given. */
   caseInsensitive?: boolean;
-  /** Called before each change on the disk: the place where tests of crashes end the process. */
-  beforeOperation?: (operation: DiskOperation) => void;
 }
 
 interface Folders {
@@ -80,14 +72,9 @@ export class FolderMediaFiles implements MediaFiles {
     });
     const list = join(folders.staged, `${id}.json`);
     try {
-      for (const [path, pack] of packs) {
-        this.#before('stage', pack);
-        renameSync(path, join(folders.staged, pack));
-      }
+      for (const [path, pack] of packs) renameSync(path, join(folders.staged, pack));
       writeFileSync(list, JSON.stringify(entries));
-      this.#before('sync packs', String(packs.size));
       await syncFiles([...[...packs.values()].map((pack) => join(folders.staged, pack)), list]);
-      this.#before('sync staged', '');
       syncFolder(folders.staged);
     } catch (error) {
       for (const pack of packs.values()) rmSync(join(folders.staged, pack), { force: true });
@@ -105,7 +92,6 @@ export class FolderMediaFiles implements MediaFiles {
       for (const change of changes) {
         const range = change.deleted === true ? undefined : folders.ranges.get(stagedKey(change.name, change.sha1));
         if (range === undefined) continue;
-        this.#before('write', change.name);
         const path = join(folders.incoming, `settle-${randomUUID()}`);
         written.set(change.name, path);
         copyRange(range, path);
@@ -113,7 +99,6 @@ export class FolderMediaFiles implements MediaFiles {
         await nextTurn();
       }
       // before the rename, so that whoever reads the folder after a loss of power finds no torn file
-      this.#before('sync files', String(written.size));
       await syncFiles([...written.values()]);
       const touched = new Set<string>();
       for (const change of changes) {
@@ -121,7 +106,6 @@ export class FolderMediaFiles implements MediaFiles {
         const path = written.get(change.name);
         if (path !== undefined) this.#replace(folders, change.name, path, touched);
       }
-      this.#before('sync media', '');
       for (const folder of touched) syncFolder(folder);
     } finally {
       for (const path of written.values()) rmSync(path, { force: true });
@@ -132,7 +116,6 @@ export class FolderMediaFiles implements MediaFiles {
     const folders = this.#folders(user);
     // lists first: a pack without a list says nothing
     for (const name of readdirSync(folders.staged).sort((one, other) => Number(one.endsWith('.pack')) - Number(other.endsWith('.pack')))) {
-      this.#before('discard', name);
       rmSync(join(folders.staged, name), { force: true });
     }
     folders.ranges.clear();
@@ -161,10 +144,6 @@ export class FolderMediaFiles implements MediaFiles {
 
   async close(): Promise<void> {
     this.#made.clear();
-  }
-
-  #before(kind: DiskOperation['kind'], target: string): void {
-    this.#options.beforeOperation?.({ kind, target });
   }
 
   #folders(user: UserPlace): Folders {
@@ -199,14 +178,12 @@ export class FolderMediaFiles implements MediaFiles {
   #remove(folders: Folders, name: string, touched: Set<string>): void {
     const path = this.#find(folders, name);
     if (path === null) return;
-    this.#before('remove', name);
     unlinkSync(path);
     touched.add(dirname(path));
   }
 
   /** Renames a file to the place of its name; the earlier file of that name is gone after that, wherever it was. */
   #replace(folders: Folders, name: string, from: string, touched: Set<string>): void {
-    this.#before('replace', name);
     const current = this.#find(folders, name);
     const plain = join(folders.media, name);
     const mapped = join(folders.mapped, hash('sha1', name));

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { mediaFilesSuite } from '../../../lib/conformance/media-files.ts';
-import openFiles, { type DiskOperation, FolderMediaFiles } from '../../../lib/storage/files/folder.ts';
+import openFiles, { FolderMediaFiles } from '../../../lib/storage/files/folder.ts';
 import type { MediaFiles } from '../../../lib/storage/storage.ts';
 
 const ada = { userId: 'ada', folder: 'ada' };
@@ -103,19 +103,6 @@ describe('the media folder', () => {
       await files.settle(ada, [{ name: 'A.png', deleted: true }]);
       assert.equal(await files.read(ada, 'A.png', hash('sha1', 'capital')), null);
       assert.equal(await readFile(join(base, 'ada', 'media', 'a.png'), 'utf8'), 'small');
-    }));
-
-  it('is made durable before and after the index changes: data, then names', () =>
-    withBase(async (base) => {
-      const operations: DiskOperation['kind'][] = [];
-      const files = new FolderMediaFiles({ base, beforeOperation: ({ kind }) => operations.push(kind) });
-      await put(files, 'a.png', 'a');
-      await files.settle(ada, [{ name: 'a.png', deleted: true }]);
-      assert.deepEqual(operations, [
-        ...['stage', 'sync packs', 'sync staged'],
-        ...['write', 'sync files', 'replace', 'sync media', 'discard', 'discard'],
-        ...['sync files', 'remove', 'sync media'],
-      ]);
     }));
 });
 
