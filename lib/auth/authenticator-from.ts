@@ -20,7 +20,7 @@ export function authenticatorFrom(fn: AuthenticateFunction): Authenticator {
         answer = await fn(credentials);
       } catch (error) {
         if (error instanceof SyncError) throw error;
-        throw new SyncError('AUTH_UNAVAILABLE', 'the authenticator failed', { cause: error });
+        throw new SyncError('AUTH_UNAVAILABLE', 'the authenticator failed', { cause: error, detail: `the authenticator failed: ${String(error)}` });
       }
       if (answer === null || answer === false) return null;
       if (answer === true) return { loginName: credentials.username };
