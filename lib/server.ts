@@ -27,8 +27,9 @@ import { ClientGone } from './protocol/client-gone.ts';
 import { FormSpool } from './protocol/form-spool.ts';
 import type { MediaMethod, SyncMethod } from './protocol/methods.ts';
 import { openSyncRequest, requireHostKey, requireSessionKey, type SyncRequest } from './protocol/request.ts';
-import { errorResponse, fileResponse, packedResponse } from './protocol/response.ts';
+import { errorResponse, fileResponse, packedResponse, zstdResponse } from './protocol/response.ts';
 import { routeOf } from './protocol/route.ts';
+import { SYNC_VERSIONS } from './protocol/version.ts';
 import { redacted } from './redaction.ts';
 import { parseHostKeyRequest } from './schema/schema11.ts';
 import { parseLossless } from './schema/json.ts';
@@ -302,6 +303,7 @@ class Hall implements SyncServer {
         body: body.length <= MAX_STRING_CHARS ? body.toString() : body,
         // `begin` hands it back in place of a media session key
         ...(step === 'begin' ? { hostKey } : {}),
+        packs: SYNC_VERSIONS[request.version].zstdAnswer,
       });
       return await this.#answer(request, answer);
     } catch (error) {
@@ -315,6 +317,7 @@ class Hall implements SyncServer {
 
   async #answer(request: SyncRequest, answer: Answer): Promise<HttpResponse> {
     if (answer.kind === 'bytes') return packedResponse(request.version, answer.data);
+    if (answer.kind === 'packed') return zstdResponse(answer);
     return fileResponse(request.version, answer, {
       done: () => rm(answer.path, { force: true }),
     });

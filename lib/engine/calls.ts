@@ -1,9 +1,11 @@
 import type { MetaSource } from '../collection/meta.ts';
 import type { UserPlace } from '../storage/storage.ts';
+import type { Packed } from '../zstd.ts';
 
 /** Everything the main side may ask of the room that holds a user's data. One call per user at a time. */
 export type Call =
-  | { step: JsonStep; user: UserPlace; sessionKey: string; body: JsonText; hostKey?: string }
+  /** With `packs`, the client takes zstd, and a large answer comes packed from the thread. */
+  | { step: JsonStep; user: UserPlace; sessionKey: string; body: JsonText; hostKey?: string; packs?: boolean }
   | { step: 'abort' | 'expire' | 'settleMedia' | 'release' | 'download' | 'stagingFolder' | 'mediaStagingFolder'; user: UserPlace }
   /** Into the folder `to`, between two syncs: a running one is BUSY, unless its client has been silent for so long. */
   | { step: 'copy'; user: UserPlace; to: string; patienceMillis: number }
@@ -32,8 +34,11 @@ export type JsonStep =
   | 'downloadFiles'
   | 'mediaSanity';
 
-/** Text or bytes of an answer, or a local file the receiver sends and deletes. */
-export type Answer = { kind: 'bytes'; data: JsonText; metaSource?: MetaSource } | { kind: 'file'; path: string; bytes: number };
+/** Text or bytes of an answer, as they are or packed, or a local file the receiver sends and deletes. */
+export type Answer =
+  | { kind: 'bytes'; data: JsonText; metaSource?: MetaSource }
+  | ({ kind: 'packed' } & Packed)
+  | { kind: 'file'; path: string; bytes: number };
 
 /** An answer, and what the main side watches the user's idle time for. */
 export interface Outcome {

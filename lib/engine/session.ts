@@ -30,7 +30,7 @@ import {
 } from '../schema/schema11.ts';
 import { SchemaError } from '../schema/schema-error.ts';
 import type { CollectionStore, MediaFiles, MediaStore, UserPlace } from '../storage/storage.ts';
-import { MAX_STRING_CHARS, type Answer, type Call, type JsonStep, type Outcome } from './calls.ts';
+import type { Answer, Call, JsonStep, Outcome } from './calls.ts';
 import { parseJsonBody } from './json-body.ts';
 import { asSyncError } from './step-error.ts';
 
@@ -259,10 +259,8 @@ export class Sessions {
   }
 }
 
-const encoder = new TextEncoder();
-
 function text(value: string): Extract<Answer, { kind: 'bytes' }> {
-  return { kind: 'bytes', data: value.length <= MAX_STRING_CHARS ? value : encoder.encode(value) };
+  return { kind: 'bytes', data: value };
 }
 
 function json(value: Json): Extract<Answer, { kind: 'bytes' }> {

@@ -1,7 +1,8 @@
 /** Thread side: takes a call, answers bytes or a file. One call per user at a time; calls of different users may interleave. */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Call } from './calls.ts';
-import { packError, transferable, type FromThread, type ToThread } from './messages.ts';
+import type { Call, Outcome } from './calls.ts';
+import { crossing, transferable } from './crossing.ts';
+import { packError, type FromThread, type ToThread } from './messages.ts';
 import { asSyncError } from './step-error.ts';
 import { StoreRoom } from './store-room.ts';
 import type { Choices } from './stores.ts';
@@ -22,7 +23,8 @@ async function answer({ id, call }: ToThread<Call>): Promise<void> {
       return;
     }
     const outcome = await room.run(call);
-    port.postMessage({ id, value: outcome } satisfies FromThread, transferable(outcome.answer));
+    const answer = crossing(outcome.answer, 'packs' in call && call.packs === true);
+    port.postMessage({ id, value: { ...outcome, answer } satisfies Outcome } satisfies FromThread, transferable(answer));
   } catch (error) {
     port.postMessage({ id, error: packError(asSyncError(error)) } satisfies FromThread);
   }

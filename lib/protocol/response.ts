@@ -3,15 +3,14 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { finished, Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { constants, createZstdCompress, zstdCompress, zstdCompressSync, type ZstdCompress } from 'node:zlib';
+import { constants, createZstdCompress, zstdCompress, type ZstdCompress } from 'node:zlib';
 import { SyncError } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
+import { DEFAULT_LEVEL, packed, packingOptions, type Packed } from '../zstd.ts';
 import { ClientGone } from './client-gone.ts';
 import { SYNC_VERSIONS, type SyncVersion } from './version.ts';
 import { rawFrame } from './zstd-frames.ts';
 
-/** The level of Anki's own clients and server. */
-const DEFAULT_LEVEL = 3;
 /** An encoder made for so little costs more than the bytes that it saves. */
 const RAW_BYTES = 512;
 /** Packing these takes less time than a trip to the thread pool. */
@@ -40,18 +39,13 @@ const CACHE_CONTROL = 'no-store, no-transform';
 export async function packedResponse(version: SyncVersion, result: Uint8Array | string): Promise<HttpResponse> {
   const bytes = typeof result === 'string' ? Buffer.from(result) : result;
   if (!SYNC_VERSIONS[version].zstdAnswer) return { status: 200, headers: headersOf(bytes.length), body: bytes };
-  if (bytes.length <= RAW_BYTES) return zstdResponse(rawFrame(bytes), bytes.length);
-  const options = {
-    params: { [constants.ZSTD_c_compressionLevel]: DEFAULT_LEVEL },
-    pledgedSrcSize: bytes.length,
-    // room for all of it, whatever it packs to: in Node's own pieces of 16 KiB it takes more than twice the time
-    chunkSize: bytes.length + Math.ceil(bytes.length / 128) + 512,
-  };
-  const packed = bytes.length <= SYNC_BYTES ? zstdCompressSync(bytes, options) : await compress(bytes, options);
-  return zstdResponse(packed, bytes.length);
+  if (bytes.length <= RAW_BYTES) return zstdResponse({ data: rawFrame(bytes), unpackedBytes: bytes.length });
+  if (bytes.length <= SYNC_BYTES) return zstdResponse(packed(bytes));
+  return zstdResponse({ data: await compress(bytes, packingOptions(bytes.length)), unpackedBytes: bytes.length });
 }
 
-function zstdResponse(body: Uint8Array, unpackedBytes: number): HttpResponse {
+/** An answer that was packed where it was made. */
+export function zstdResponse({ data: body, unpackedBytes }: Packed): HttpResponse {
   return { status: 200, headers: { ...headersOf(body.length), 'anki-original-size': String(unpackedBytes) }, body };
 }
 

@@ -1,0 +1,28 @@
+/** How an answer crosses from a thread to the main side. */
+import { packed } from '../zstd.ts';
+import { MAX_STRING_CHARS, type Answer } from './calls.ts';
+
+/** Larger ones are packed in the thread pool: a thread has other users. */
+const MAX_PACKED_BYTES = 4 * 1024 * 1024;
+
+const encoder = new TextEncoder();
+
+/**
+ * An answer as it crosses to the main side. What is large is packed here, where the client takes it so: the less crosses, the less
+ * memory the main side gets and gives back. What is small stays as it is.
+ */
+export function crossing(answer: Answer, packs: boolean): Answer {
+  if (answer.kind !== 'bytes' || answer.data.length <= MAX_STRING_CHARS) return answer;
+  const { data } = answer;
+  if (packs && data.length <= MAX_PACKED_BYTES) return { kind: 'packed', ...packed(data) };
+  return typeof data === 'string' ? { ...answer, data: encoder.encode(data) } : answer;
+}
+
+/** The answer's memory, if it is its own and may move instead of being copied. */
+export function transferable(answer: Answer): ArrayBuffer[] {
+  if (answer.kind === 'file' || typeof answer.data === 'string') return [];
+  const { buffer, byteLength } = answer.data;
+  // of a packed one, the unused rest of its buffer moves with it
+  const isOwn = answer.kind === 'packed' || (byteLength === buffer.byteLength && !Buffer.isBuffer(answer.data));
+  return buffer instanceof ArrayBuffer && isOwn ? [buffer] : [];
+}
