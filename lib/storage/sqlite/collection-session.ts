@@ -31,7 +31,7 @@ function pendingClause(sinceUsn: number): string {
 /**
  * The `mod` of a change at `:now`: above the one before, since clients take an equal one for "no changes". One that is further ahead
  * than the five minutes by which clients accept a clock to be off came from a wrong clock, and is not kept: to a `mod` of next
- * year, no client would be newer until then, and what it changes in the config would be lost at each sync.
+ * year, no client would be newer until then, and what it changes in the config would be lost at each sync. `:now` is a bigint.
  */
 export const NEXT_MOD = 'CASE WHEN mod > :now + 300000 THEN :now ELSE max(mod + 1, :now) END';
 
@@ -39,6 +39,16 @@ export const NEXT_MOD = 'CASE WHEN mod > :now + 300000 THEN :now ELSE max(mod + 
 const TEXTS: Record<RowKind, readonly string[]> = { revlog: [], cards: ['data'], notes: ['guid', 'tags', 'flds'] };
 /** Of a row, about. */
 const BYTES_OF_NUMBERS = 100;
+
+const REST_AS_TEXT: Record<RowKind, readonly string[]> = { revlog: [], cards: ['data'], notes: ['guid', 'tags', 'flds', 'sfld', 'data'] };
+
+/**
+ * The place of a row's value in a statement. Numbers are bound as floats, and would rest as floats where an uploaded file declares
+ * its columns without types: no client could read them.
+ */
+function valueOf(kind: RowKind, column: string): string {
+  return REST_AS_TEXT[kind].includes(column) ? '?' : 'CAST(? AS INTEGER)';
+}
 
 /** Columns with an index that hardly ever change: an UPDATE that names them writes the index's page, be they the same or not. */
 const STEADY = { cards: 'nid', notes: 'csum' } as const;
@@ -117,7 +127,7 @@ export class SqliteCollectionSession implements CollectionSession {
       else this.#added(kind, -this.#prepare(`DELETE FROM ${kind} WHERE id IN (SELECT value FROM json_each(?))`).run(list).changes);
       // an object that came back and is deleted again must be seen as deleted now, not at the older usn
       this.#prepare('DELETE FROM graves WHERE type = ? AND oid IN (SELECT value FROM json_each(?))').run(GRAVE_TYPE[kind], list);
-      this.#prepare('INSERT INTO graves (usn, oid, type) SELECT DISTINCT ?, value, ? FROM json_each(?)').run(usn, GRAVE_TYPE[kind], list);
+      this.#prepare('INSERT INTO graves (usn, oid, type) SELECT DISTINCT ?, value, ? FROM json_each(?)').run(BigInt(usn), BigInt(GRAVE_TYPE[kind]), list);
     }
   }
 
@@ -213,9 +223,8 @@ export class SqliteCollectionSession implements CollectionSession {
     this.#live();
     const columns = COLUMNS[kind];
     // row by row with bound values: half the time of one statement that takes a JSON text of all rows apart
-    const insert = this.#prepare(
-      `INSERT INTO ${kind} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')}) ON CONFLICT (id) DO NOTHING`,
-    );
+    const values = columns.map((column) => valueOf(kind, column)).join(', ');
+    const insert = this.#prepare(`INSERT INTO ${kind} (${columns.join(', ')}) VALUES (${values}) ON CONFLICT (id) DO NOTHING`);
     const present: Row[] = [];
     for (const row of rows) if (insert.run(...row).changes === 0) present.push(row);
     this.#added(kind, rows.length - present.length);
@@ -223,7 +232,8 @@ export class SqliteCollectionSession implements CollectionSession {
 
     const steady = STEADY[kind];
     const update = (fixed: string[]): Statement => {
-      const sets = columns.slice(1).filter((column) => !fixed.includes(column)).map((column) => `${column} = ?`);
+      const changing = columns.slice(1).filter((column) => !fixed.includes(column));
+      const sets = changing.map((column) => `${column} = ${valueOf(kind, column)}`);
       const same = ['id', ...fixed].map((column) => `${column} = ?`);
       return this.#prepare(`UPDATE ${kind} SET ${sets.join(', ')} WHERE ${same.join(' AND ')} AND NOT (${pendingClause(sinceUsn)} AND mod >= ?)`);
     };
@@ -303,7 +313,7 @@ export class SqliteCollectionSession implements CollectionSession {
     const sets = Object.keys(columns).map((column) => `${column} = :${column}, `).join('');
     const modified = this.#prepare(`UPDATE col SET ${sets}usn = usn + 1, mod = ${NEXT_MOD}, ls = ${NEXT_MOD} RETURNING mod`)
       .pluck()
-      .get({ ...columns, now: nowMillis }) as number;
+      .get({ ...columns, now: BigInt(nowMillis) }) as number;
     this.#db.exec('COMMIT');
     this.#remembered.rowCounts = this.#rowCounts;
     this.#remembered.json = this.#json;

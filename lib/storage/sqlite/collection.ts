@@ -104,7 +104,7 @@ export class SqliteCollectionStore implements CollectionStore {
   async exportFile(user: UserPlace): Promise<ExportedFile> {
     const collection = await this.#opened(user);
     await collection.session?.rollback();
-    statement(collection, `UPDATE col SET usn = usn + 1, mod = ${NEXT_MOD}`).run({ now: Date.now() });
+    statement(collection, `UPDATE col SET usn = usn + 1, mod = ${NEXT_MOD}`).run({ now: BigInt(Date.now()) });
     // Closed first: closing any descriptor of a file drops the process's POSIX locks on it, so no raw copy while SQLite has it open.
     this.#close(user.folder);
     if (hasJournal(this.#path(user))) throw new SyncError('DISK_FULL', 'the log could not be written back');

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import Database from 'better-sqlite3';
+import { prepareUpload } from '../../../lib/storage/sqlite/anki2.ts';
 import { createCollectionFile } from '../../../lib/storage/sqlite/collection-file.ts';
 import { SqliteCollectionStore } from '../../../lib/storage/sqlite/collection.ts';
 import { ankiEnvironment, ankiPython, run } from '../../oracle/anki-python.ts';
@@ -226,4 +227,44 @@ col.close()`;
   const db = new Database(join(base, 'ada', '.snapshots', (await snapshots())[0]!), { readonly: true });
   assert.equal(db.prepare('SELECT ver FROM col').pluck().get(), 18);
   db.close();
+});
+
+test('integers of a sync rest as integers also in tables that declare no types: a client reads no others', async () => {
+  const path = join(await store.stagingFolder(user), 'untyped.anki2');
+  createCollectionFile(path);
+  const db = new Database(path);
+  for (const table of ['cards', 'notes', 'revlog', 'graves', 'col']) {
+    const sql = db.prepare('SELECT sql FROM sqlite_master WHERE name = ?').pluck().get(table) as string;
+    const indexes = db.prepare("SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ?").pluck().all(table) as string[];
+    db.exec(`ALTER TABLE ${table} RENAME TO typed`);
+    db.exec(sql.replaceAll(/ (integer|text) NOT NULL/gi, ''));
+    db.exec(`INSERT INTO ${table} SELECT * FROM typed; DROP TABLE typed; ${indexes.join(';')}`);
+  }
+  db.close();
+  assert.equal(prepareUpload(path).verdict, 'ok');
+  await store.importFile(user, path);
+
+  const [id, big] = [1_600_000_000_000, 4_000_000_000];
+  const session = await store.begin(user, 's');
+  for (const _ of ['added', 'changed']) {
+    await session.mergeRows('notes', [[id, 'g', id, big, 0, '', 'front', 'front', big, 0, '']], 5);
+    await session.mergeRows('cards', [[id, id, id, 0, big, 0, 0, 0, 1, big, 0, big, big, big, 0, id, 0, '{}']], 5);
+  }
+  await session.mergeRows('cards', [[id, id + 1, id, 0, big, 0, 0, 0, 1, big, 0, big, big, big, 0, id, 0, '{}']], 5);
+  await session.mergeRows('revlog', [[id, id, 0, 3, 1, 1, big, big, 1]], 0);
+  await session.applyGraves({ cards: [id + 5], notes: [], decks: [] }, 1);
+  await session.setCreationSecs(big);
+  await session.commit(Date.now());
+  const { path: copy } = await store.exportFile(user);
+
+  const after = new Database(copy, { readonly: true });
+  for (const table of ['cards', 'notes', 'revlog', 'graves', 'col']) {
+    for (const row of after.prepare(`SELECT * FROM ${table}`).all() as Record<string, unknown>[]) {
+      for (const column of Object.keys(row)) {
+        const type = after.prepare(`SELECT typeof(${column}) FROM ${table}`).pluck().get();
+        assert.equal(type, typeof row[column] === 'string' ? 'text' : 'integer', `${table}.${column}`);
+      }
+    }
+  }
+  after.close();
 });
