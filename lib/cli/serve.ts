@@ -51,7 +51,7 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   };
   if (ldapOptions !== undefined && environmentUsers.length > 0) throw new UsageError('LDAP_URL and SYNC_USER1 are both set: users come from one of them');
   const ldap = ldapOptions === undefined ? undefined : directory({ ...ldapOptions, log });
-  const sync = createSyncServer({ base, ...settings.limits, environmentUsers, ...(ldap === undefined ? {} : { authenticator: ldap }), log });
+  const sync = createSyncServer({ base, ...settings.limits, environmentUsers, ...(ldap === undefined ? {} : { authenticator: ['local', ldap] }), log });
   const closing: (() => Promise<void>)[] = [];
   let givingUp: NodeJS.Timeout | undefined;
   try {

@@ -38,7 +38,7 @@ export interface ServeSettings {
   limits: { maxPackedBytes: number; maxUnpackedBytes: number } | undefined;
   tls: { certFile: string; keyFile: string } | undefined;
   firstUser: string | undefined;
-  /** Users of a directory, in place of those in the data folder. */
+  /** Users of a directory, beside those in the data folder. */
   ldap: LdapOptions | undefined;
   /** The official server's variables that were found. */
   officialVariables: string[];

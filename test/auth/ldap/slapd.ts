@@ -63,6 +63,7 @@ export class Slapd {
   readonly otherCa: string;
   readonly ldap: string;
   readonly ldaps: string;
+  readonly admin = ADMIN;
   readonly #folder: string;
   #child: ChildProcess | undefined;
   #log = '';
