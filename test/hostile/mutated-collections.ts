@@ -295,7 +295,7 @@ function valueEdit(random: Random): Edit {
     const table = pick(['col', 'notes', 'cards', 'graves', ...tables], random);
     const columns = db.prepare('SELECT name FROM pragma_table_info(?)').pluck().all(table) as string[];
     const column = pick(columns, random);
-    const where = pick(['1', 'random() % 5 = 0', `${pick(columns, random)} IS NOT NULL`], random);
+    const where = pick(['1', 'rowid % 5 = 0', `${pick(columns, random)} IS NOT NULL`], random);
     if (table === 'col' && random(2) === 0) {
       const text = pick(['conf', 'models', 'decks', 'dconf', 'tags'], random);
       const keys = [...String(db.prepare(`SELECT ${text} FROM col`).pluck().get()).matchAll(/"(\w+)":/g)];

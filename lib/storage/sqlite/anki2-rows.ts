@@ -43,7 +43,10 @@ function among(min: number, max: number, otherwise: string): Make {
 
 /** What is no usn becomes 0: all devices know the row. One above any that a sync can reach would be sent in every sync, for ever. */
 const usn: Make = (name) => ({ fits: `${isInteger(name)} AND ${name} BETWEEN ${I32[0]} AND ${MAX_USN}`, mended: '0' });
-const text: Make = (name) => ({ fits: `typeof(${name}) = 'text'`, mended: `coalesce(CAST(${name} AS TEXT), '')` });
+const text: Make = (name) => ({
+  fits: `typeof(${name}) = 'text'`,
+  mended: `coalesce(iif(typeof(${name}) = 'blob', text_of_bytes(${name}), CAST(${name} AS TEXT)), '')`,
+});
 
 const i32 = whole(...I32);
 const u32 = whole(...U32);
@@ -75,6 +78,8 @@ const COL: Record<string, Make> = {
  * @throws CorruptFile when a column is declared so that it cannot hold what belongs there
  */
 export function mendRows(db: Database): string[] {
+  // a cast would leave bytes that are no UTF-8 as they are
+  db.function('text_of_bytes', { deterministic: true }, (bytes: Uint8Array) => Buffer.from(bytes).toString());
   // a grave of what cannot be read names nothing
   const strayGraves = db.prepare(`DELETE FROM graves WHERE typeof(oid) <> 'integer' OR typeof(type) <> 'integer' OR type NOT IN (0, 1, 2)`).run();
   const counts: [string, number][] = [['graves', strayGraves.changes]];

@@ -57,6 +57,8 @@ for path in json.load(sys.stdin):
             col.db.execute(sql)
         col.close(downgrade=True)
         db = sqlite3.connect(path)
+        # text need not be UTF-8
+        db.text_factory = bytes
         for table, columns in COLUMNS.items():
             db.execute(f"SELECT {columns} FROM {table}").fetchone()
         if db.execute("SELECT 1 FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone():

@@ -84,6 +84,7 @@ describe('an upload with a value that no client can read is taken, and what stan
   /** `[sql, what then stands there]` */
   const cases: Record<string, [sql: string, query: string, expected: unknown]> = {
     'a note whose fields are a blob': [note('flds', "CAST('a' || char(31) || 'ä' AS BLOB)"), `SELECT flds FROM notes ${lastNote}`, 'a\x1fä'],
+    'a note whose fields are bytes of no text': [note('flds', "x'61ff1f62'"), `SELECT flds FROM notes ${lastNote}`, 'a\ufffd\x1fb'],
     'a note whose guid is a blob': [note('guid', "x'61'"), `SELECT guid FROM notes ${lastNote}`, 'a'],
     'a note whose tags are a blob': [note('tags', "x'20'"), `SELECT tags FROM notes ${lastNote}`, ' '],
     'a note whose notetype is text': [note('mid', "'x'"), `SELECT mid FROM notes ${lastNote}`, 0],
