@@ -277,7 +277,14 @@ export class Engine {
     const counts = new Array<number>(this.#options.threads).fill(0);
     for (const { room } of this.#residents.values()) if (room instanceof ThreadRoom) counts[room.index]! += 1;
     const index = counts.indexOf(Math.min(...counts));
-    return (this.#threads[index] ??= new ThreadRoom(index, this.#choices, this.#options.threadHeapMib));
+    return (this.#threads[index] ??= new ThreadRoom(index, this.#choices, this.#options.threadHeapMib, () => this.#closedWith(index)));
+  }
+
+  /** With a thread, all that it held is closed, and others may have a hand in it until it is opened again. */
+  #closedWith(index: number): void {
+    for (const resident of this.#residents.values()) {
+      if (resident.room instanceof ThreadRoom && resident.room.index === index) resident.metaSource = undefined;
+    }
   }
 }
 
@@ -300,12 +307,15 @@ class ThreadRoom implements Room {
   readonly index: number;
   #choices: Choices;
   #heapMib: number;
+  #gone: () => void;
   #worker: WorkerHandle<Call> | undefined;
 
-  constructor(index: number, choices: Choices, heapMib: number) {
+  /** @param gone called when the thread has ended, whether asked to or not */
+  constructor(index: number, choices: Choices, heapMib: number, gone: () => void) {
     this.index = index;
     this.#choices = choices;
     this.#heapMib = heapMib;
+    this.#gone = gone;
   }
 
   run(call: Call): Promise<Outcome> {
@@ -313,7 +323,10 @@ class ThreadRoom implements Room {
       file: 'thread',
       data: this.#choices,
       limits: { maxOldGenerationSizeMb: this.#heapMib, maxYoungGenerationSizeMb: 6 },
-      gone: () => (this.#worker = undefined),
+      gone: () => {
+        this.#worker = undefined;
+        this.#gone();
+      },
     });
     return this.#worker.call<Outcome>(call);
   }

@@ -130,6 +130,15 @@ test('between two syncs meta is answered without asking the collection again, an
   await assert.rejects(run('ada', 'meta', { v: 7, cv: '' }), failsWith('CLIENT_TOO_OLD'));
 });
 
+test('what meta answered is not remembered beyond the thread that had the collection open', async () => {
+  open({ stillHolds: () => true });
+  await run('ada', 'meta');
+  await assert.rejects(run('fatal', 'meta'), failsWith('THREAD_LOST'));
+  const before = count(METAS);
+  await run('ada', 'meta');
+  assert.equal(count(METAS), before + 1);
+});
+
 test('where others may have a hand in a collection, it is asked at each meta', async () => {
   open({ stillHolds: () => false });
   for (const asked of [1, 2]) {
