@@ -43,11 +43,19 @@ export function downgradeToSchema11(db: Database, schemaVersion: number): Downgr
     }
     const assignments = Object.keys(columns).map((column) => `${column} = ?`);
     db.prepare(`UPDATE col SET ${assignments.join(', ')}, ver = 11`).run(...Object.values(columns));
-    for (const table of schemaVersion === 14 ? TABLES_OF_14 : [...TABLES_OF_14, ...TABLES_OF_15]) db.exec(`DROP TABLE ${table}`);
+    const tables = schemaVersion === 14 ? TABLES_OF_14 : [...TABLES_OF_14, ...TABLES_OF_15];
+    for (const table of tables) db.exec(`DROP TABLE ${table}`);
+    requireDropped(db, tables);
     db.exec('DROP INDEX IF EXISTS idx_cards_odid; DROP INDEX IF EXISTS idx_notes_mid');
     if (schemaVersion === 18) plainGraves(db);
   }).immediate();
   return { losses: losses.list() };
+}
+
+/** A table whose own text has another name than its entry in the schema loses its pages, and not its entry. */
+function requireDropped(db: Database, tables: string[]): void {
+  const left = db.prepare(`SELECT count(*) FROM sqlite_master WHERE lower(tbl_name) IN (${tables.map((table) => `'${table}'`).join(', ')})`);
+  if (left.pluck().get() !== 0) throw new Schema18Error('the schema names a table in two ways');
 }
 
 /** The columns of `col` to write, as text. */

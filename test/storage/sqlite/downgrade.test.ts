@@ -267,11 +267,14 @@ describe('a damaged collection is refused, and stays as it was', () => {
     'two rows in col': 'INSERT INTO col SELECT id + 1, crt, mod, scm, ver, dty, usn, ls, conf, models, decks, dconf, tags FROM col',
     'a missing table': 'DROP TABLE templates',
     'a missing column': 'ALTER TABLE tags DROP COLUMN collapsed',
+    'a table that its own text names otherwise':
+      "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'TABLE fields', 'TABLE FIELDS'); PRAGMA writable_schema = RESET",
   };
   for (const [damage, sql] of Object.entries(damages)) {
     test(damage, async () => {
       const { db } = await openCopy(plain);
-      db.exec(sql);
+      db.unsafeMode(true).exec(sql);
+      db.unsafeMode(false);
       const before = db.serialize();
       assert.throws(() => downgradeToSchema11(db, 18), Schema18Error);
       assert.ok(before.equals(db.serialize()));
