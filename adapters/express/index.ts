@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import type { HttpRequest, HttpResponse } from '../../lib/http.ts';
 import { drained } from './drain.ts';
 import { bodyOf } from './request-body.ts';
+import { forwardedAddress, forwardedScheme, trustedProxies, type IsTrustedProxy } from './trusted-proxies.ts';
 
 /** Clients give up after 30 seconds without a byte. */
 const UNREAD_MILLIS = 120_000;
@@ -25,21 +26,33 @@ export type MountedRequest = IncomingMessage & {
   protocol?: string | undefined;
 };
 
+export interface ExpressSyncOptions {
+  /**
+   * Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses, networks (`10.0.0.0/8`), `loopback`, `linklocal`, `uniquelocal`.
+   * Default: what the framework says, and without one the address of the connection.
+   */
+  trustedProxies?: readonly string[];
+}
+
 export type ExpressHandler = (req: MountedRequest, res: ServerResponse, next?: (error?: unknown) => void) => void;
 
 /**
  * `app.use('/anki', expressSync(server))`, at any path or none, also under a Router; or `http.createServer(expressSync(server))`.
  *
  * A path that the core does not know (404) goes on to `next()`, if there is one; everything else is answered here.
- * The address and scheme of the client are `req.ip` and `req.protocol`, so Express's "trust proxy" setting rules them.
+ * The address and scheme of the client are `req.ip` and `req.protocol`, so Express's "trust proxy" setting rules them; in connect and plain
+ * node:http, which have none, the option `trustedProxies` does.
+ *
+ * @throws TypeError for an entry of `trustedProxies` that is no address
  */
-export function expressSync(server: Handler): ExpressHandler {
+export function expressSync(server: Handler, options: ExpressSyncOptions = {}): ExpressHandler {
+  const isTrusted = options.trustedProxies === undefined ? undefined : trustedProxies(options.trustedProxies);
   return (req, res, next) => {
     const gone = new AbortController();
     res.once('close', () => {
       if (!res.writableFinished) gone.abort();
     });
-    server.handle(requestOf(req, gone.signal)).then(
+    server.handle(requestOf(req, gone.signal, isTrusted)).then(
       (response) => {
         if (response.status === 404 && next !== undefined) next();
         else return answer(req, res, response);
@@ -52,8 +65,9 @@ export function expressSync(server: Handler): ExpressHandler {
   };
 }
 
-function requestOf(req: MountedRequest, signal: AbortSignal): HttpRequest {
-  const clientAddress = req.ip ?? req.socket.remoteAddress;
+function requestOf(req: MountedRequest, signal: AbortSignal, isTrusted: IsTrustedProxy | undefined): HttpRequest {
+  const clientAddress = isTrusted === undefined ? (req.ip ?? req.socket.remoteAddress) : forwardedAddress(req, isTrusted);
+  const protocol = (isTrusted === undefined ? undefined : forwardedScheme(req, isTrusted)) ?? req.protocol;
   return {
     method: req.method ?? 'GET',
     url: req.url ?? '/',
@@ -61,7 +75,7 @@ function requestOf(req: MountedRequest, signal: AbortSignal): HttpRequest {
     headers: req.headers,
     body: bodyOf(req),
     ...(clientAddress === undefined ? {} : { clientAddress }),
-    scheme: (req.protocol ?? ('encrypted' in req.socket ? 'https' : 'http')) === 'https' ? 'https' : 'http',
+    scheme: (protocol ?? ('encrypted' in req.socket ? 'https' : 'http')) === 'https' ? 'https' : 'http',
     signal,
   };
 }

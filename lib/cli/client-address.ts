@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
+import { forwardedAddress, type IsTrustedProxy } from '../../adapters/express/trusted-proxies.ts';
 
 const SOURCES = {
   ConnectInfo: () => undefined,
@@ -21,8 +22,12 @@ export type ClientAddressSource = keyof typeof SOURCES;
 
 export const clientAddressSources = Object.keys(SOURCES) as ClientAddressSource[];
 
-/** The socket's own address where the header is missing or no address: a request that came past the proxy. */
-export function clientAddress(req: IncomingMessage, source: ClientAddressSource): string | undefined {
+/**
+ * The socket's own address where the header is missing or no address: a request that came past the proxy. With proxies declared, only
+ * their headers are believed, and without another source X-Forwarded-For is read.
+ */
+export function clientAddress(req: IncomingMessage, source: ClientAddressSource, isTrusted?: IsTrustedProxy): string | undefined {
+  if (isTrusted !== undefined && (source === 'ConnectInfo' || !isTrusted(req.socket.remoteAddress))) return forwardedAddress(req, isTrusted);
   const address = SOURCES[source](req)?.trim().replace(/^\[(.*)\]$/, '$1');
   const found = address !== undefined && isIP(address) !== 0 ? address : req.socket.remoteAddress;
   // a socket that listens on :: shows IPv4 clients in this form

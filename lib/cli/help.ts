@@ -30,6 +30,14 @@ serve:
   --first-user NAME      if there is no user yet, adds one and prints a generated password, once
   --ankisyncd-conf FILE  settings of an old community server (default: where that server looked); also for import
 
+serve, behind a proxy, and against guessing (each flag is also a variable: TRUSTED_PROXIES, …):
+  --trusted-proxies LIST believe X-Forwarded-For from these: addresses, networks, or loopback, uniquelocal
+  --login-limit-user-and-address NUMBER --login-limit-address NUMBER --login-limit-user NUMBER
+                         wrong passwords until a login is refused (default 10, 100, 50)
+  --login-limit-minutes NUMBER
+                         for how long (default 15)
+  --no-login-limits      as many as they like
+
 serve, with the users of an LDAP directory (each flag is also a variable: LDAP_URL, …; the password is LDAP_BIND_PASSWORD):
   --ldap-url URLS        ldaps://ldap.example.org; several, with commas, are tried in order
   --ldap-start-tls       encrypts ldap:// connections; one that cannot be is not used

@@ -4,6 +4,7 @@ import type { IncomingMessage, RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import connect from 'connect';
 import { expressSync, type MountedRequest } from '../../adapters/express/index.ts';
+import { forwardedScheme } from '../../adapters/express/trusted-proxies.ts';
 import { readSyncUsers } from '../auth/env-users.ts';
 import { ldapAuthenticator, type LdapAuthenticator } from '../auth/ldap/ldap-authenticator.ts';
 import type { LdapOptions } from '../auth/ldap/settings.ts';
@@ -14,14 +15,14 @@ import { createSyncServer, type LogEntry, type SyncServer } from '../index.ts';
 import type { SyncError } from '../errors.ts';
 import { isWorthALine, logLine } from './access-log.ts';
 import { urlToEnter } from './addresses.ts';
-import { clientAddress, type ClientAddressSource } from './client-address.ts';
+import { clientAddress } from './client-address.ts';
 import { welcomeFirstUser } from './first-user.ts';
 import { parseFlags } from './flags.ts';
 import { inVariables } from './ldap-settings.ts';
 import { closeListener, createListener, listen } from './listener.ts';
 import { oldPaths } from './old-paths.ts';
 import type { OldSettings } from './old-settings.ts';
-import { serveFlags, serveSettings } from './settings.ts';
+import { serveFlags, serveSettings, type ServeSettings } from './settings.ts';
 import { endAtOnce, stopSignal } from './signals.ts';
 import { ownName, packageVersion, shellWord, type Surroundings } from './surroundings.ts';
 import { UsageError } from './usage-error.ts';
@@ -51,14 +52,15 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   };
   if (ldapOptions !== undefined && environmentUsers.length > 0) throw new UsageError('LDAP_URL and SYNC_USER1 are both set: users come from one of them');
   const ldap = ldapOptions === undefined ? undefined : directory({ ...ldapOptions, log });
-  const sync = createSyncServer({ base, ...settings.limits, environmentUsers, ...(ldap === undefined ? {} : { authenticator: ['local', ldap] }), log });
+  const { loginLimits } = settings;
+  const sync = createSyncServer({ base, ...settings.limits, ...(loginLimits === undefined ? {} : { loginLimits }), environmentUsers, ...(ldap === undefined ? {} : { authenticator: ['local', ldap] }), log });
   const closing: (() => Promise<void>)[] = [];
   let givingUp: NodeJS.Timeout | undefined;
   try {
     await sync.ready;
     const control = await openControl(base, sync);
     closing.push(() => control.close());
-    const listener = await createListener(application(sync, settings.clientAddressSource, old), tls);
+    const listener = await createListener(application(sync, settings, old), tls);
     await listen(listener, { host: settings.host, port: settings.port });
     try {
       const stop = stopSignal();
@@ -114,9 +116,9 @@ function refuseOldData(base: string): void {
 and then start with --base ${into}`);
 }
 
-function application(sync: SyncServer, source: ClientAddressSource, old: OldSettings): RequestListener {
+function application(sync: SyncServer, settings: ServeSettings, old: OldSettings): RequestListener {
   const app = connect();
-  app.use(behindProxy(source));
+  app.use(behindProxy(settings));
   const rewrite = oldPaths(old);
   if (rewrite !== undefined) {
     app.use((req: IncomingMessage, _res, next) => {
@@ -131,11 +133,11 @@ function application(sync: SyncServer, source: ClientAddressSource, old: OldSett
 }
 
 /** Address and scheme of the client, from the headers of the proxy that the operator declared; connect itself knows neither. */
-function behindProxy(source: ClientAddressSource) {
+function behindProxy({ clientAddressSource: source, trustedProxies: isTrusted }: ServeSettings) {
   return (req: IncomingMessage & MountedRequest, _res: unknown, next: () => void): void => {
-    req.ip = clientAddress(req, source);
-    const forwarded = req.headers['x-forwarded-proto'];
-    if (source !== 'ConnectInfo' && (forwarded === 'https' || forwarded === 'http')) req.protocol = forwarded;
+    req.ip = clientAddress(req, source, isTrusted);
+    const scheme = forwardedScheme(req, isTrusted ?? (() => source !== 'ConnectInfo'));
+    if (scheme !== undefined) req.protocol = scheme;
     next();
   };
 }

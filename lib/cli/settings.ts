@@ -7,8 +7,11 @@ import { DEFAULT_BODY_LIMITS } from '../protocol/body.ts';
 import { clientAddressSources, type ClientAddressSource } from './client-address.ts';
 import type { FlagKinds } from './flags.ts';
 import { hint } from '../spelling.ts';
+import { trustedProxies, type IsTrustedProxy } from '../../adapters/express/trusted-proxies.ts';
 import type { LdapOptions } from '../auth/ldap/settings.ts';
+import type { LoginLimitsOptions } from '../auth/login-limits.ts';
 import { ldapFlags, ldapSettings } from './ldap-settings.ts';
+import { loginLimitFlags, loginLimitSettings } from './login-limit-settings.ts';
 import { oldSettings, type OldSettings } from './old-settings.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -24,6 +27,8 @@ export const serveFlags = {
   'tls-cert': 'value',
   'tls-key': 'value',
   'first-user': 'value',
+  'trusted-proxies': 'value',
+  ...loginLimitFlags,
   ...ldapFlags,
 } as const satisfies FlagKinds;
 
@@ -34,6 +39,9 @@ export interface ServeSettings {
   /** 0: any free one. */
   port: number;
   clientAddressSource: ClientAddressSource;
+  /** Undefined: whoever connects is believed what the source's header says. */
+  trustedProxies: IsTrustedProxy | undefined;
+  loginLimits: LoginLimitsOptions | false | undefined;
   /** Both from MAX_SYNC_PAYLOAD_MEGS; without it the core's own limits hold. */
   limits: { maxPackedBytes: number; maxUnpackedBytes: number } | undefined;
   tls: { certFile: string; keyFile: string } | undefined;
@@ -64,6 +72,8 @@ export function serveSettings(flags: ReadonlyMap<string, string>, env: Environme
       port(flags.get('port'), '--port') ?? port(valueOf(env, 'SYNC_PORT'), 'SYNC_PORT')
       ?? port(old.port, 'the port of the old server') ?? (official ? 8080 : 27701),
     clientAddressSource: addressSource(valueOf(env, 'SYNC_IP_HEADER')),
+    trustedProxies: proxies(flags.get('trusted-proxies') ?? valueOf(env, 'TRUSTED_PROXIES')),
+    loginLimits: loginLimitSettings(flags, env),
     limits: limits(valueOf(env, 'MAX_SYNC_PAYLOAD_MEGS')),
     tls: certFile !== undefined && keyFile !== undefined ? { certFile: resolve(certFile), keyFile: resolve(keyFile) } : undefined,
     firstUser: flags.get('first-user'),
@@ -106,6 +116,15 @@ function addressSource(value: string | undefined): ClientAddressSource {
     throw new UsageError(`SYNC_IP_HEADER is "${value}", but must be one of ${clientAddressSources.join(', ')}.${hint(value, clientAddressSources)}`);
   }
   return found;
+}
+
+function proxies(value: string | undefined): IsTrustedProxy | undefined {
+  if (value === undefined) return undefined;
+  try {
+    return trustedProxies(value.split(/[\s,]+/).filter((each) => each !== ''));
+  } catch (error) {
+    throw new UsageError(`--trusted-proxies (TRUSTED_PROXIES): ${(error as Error).message}`);
+  }
 }
 
 function limits(megs: string | undefined): ServeSettings['limits'] {
