@@ -73,17 +73,20 @@ export class SqliteCollectionSession implements CollectionSession {
   #remembered: Remembered;
   /** With what this sync has added and removed; undefined until they are counted. */
   #rowCounts: RowCounts | undefined;
+  #requireInPlace: () => void;
   #ended: (() => void) | undefined;
 
   /**
    * @param prepare keeps statements for the life of the connection
    * @param remembered is brought up to date at the end
+   * @param requireInPlace throws where the file has no name any more, so that a commit would be lost
    * @param ended called once, after commit or rollback
    */
-  constructor(db: Database, prepare: (sql: string) => Statement, remembered: Remembered, ended: () => void) {
+  constructor(db: Database, prepare: (sql: string) => Statement, remembered: Remembered, requireInPlace: () => void, ended: () => void) {
     this.#db = db;
     this.#prepare = prepare;
     this.#remembered = remembered;
+    this.#requireInPlace = requireInPlace;
     this.#json = remembered.json ?? new JsonColumns(prepare);
     this.#rowCounts = remembered.rowCounts && { ...remembered.rowCounts };
     // until this sync has ended well, it is not what is committed
@@ -309,6 +312,7 @@ export class SqliteCollectionSession implements CollectionSession {
 
   async commit(nowMillis: number): Promise<number> {
     this.#live();
+    this.#requireInPlace();
     const columns = { ...this.#col, ...this.#json.takeChanged() };
     const sets = Object.keys(columns).map((column) => `${column} = :${column}, `).join('');
     const modified = this.#prepare(`UPDATE col SET ${sets}usn = usn + 1, mod = ${NEXT_MOD}, ls = ${NEXT_MOD} RETURNING mod`)

@@ -83,6 +83,9 @@ export class SqliteCollectionStore implements CollectionStore {
       (sql) => statement(collection, sql),
       collection.remembered,
       () => {
+        if (!this.#isInPlace(user, collection)) throw new SyncError('SYNC_NOT_ACTIVE', 'the collection was replaced during the sync');
+      },
+      () => {
         collection.session = undefined;
         this.#forgetWhatIsTooMuch(collection);
       },
@@ -161,8 +164,7 @@ export class SqliteCollectionStore implements CollectionStore {
     const path = this.#path(user);
     let collection = this.#open.get(user.folder);
     if (collection !== undefined) {
-      if (lstatSync(path, { throwIfNoEntry: false })?.ino === collection.inode) return collection;
-      // removed or replaced by hand: commits would go to a file that has no name any more
+      if (this.#isInPlace(user, collection)) return collection;
       this.#close(user.folder);
       setJournalAside(path);
     }
@@ -190,6 +192,11 @@ export class SqliteCollectionStore implements CollectionStore {
     if (state !== undefined) collection.remembered.rowCounts = readRowCounts(path, state);
     this.#open.set(user.folder, collection);
     return collection;
+  }
+
+  /** False where somebody removed or replaced it by hand: commits would go to a file that has no name any more. */
+  #isInPlace(user: UserPlace, { inode }: OpenCollection): boolean {
+    return lstatSync(this.#path(user), { throwIfNoEntry: false })?.ino === inode;
   }
 
   /** A collection that the official server left, in its own schema: converted on a copy, the original kept as a snapshot. */

@@ -229,6 +229,18 @@ col.close()`;
   db.close();
 });
 
+test('a sync during which the collection was replaced or removed by hand is not said to be done', async () => {
+  await review(1);
+  for (const replace of [() => createCollectionFile(join(base, 'ada', 'collection.anki2')), () => rm(join(base, 'ada', 'collection.anki2'))]) {
+    const session = await store.begin(user, 's');
+    await session.mergeRows('revlog', [[2, 1, 0, 3, 1, 1, 2500, 1000, 1]], 0);
+    await replace();
+    await assert.rejects(session.commit(Date.now()), { code: 'SYNC_NOT_ACTIVE' });
+    await session.rollback();
+    assert.equal(await reviews(), '');
+  }
+});
+
 test('integers of a sync rest as integers also in tables that declare no types: a client reads no others', async () => {
   const path = join(await store.stagingFolder(user), 'untyped.anki2');
   createCollectionFile(path);
