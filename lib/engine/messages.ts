@@ -1,5 +1,4 @@
 import { SyncError, type ErrorCode } from '../errors.ts';
-import type { Answer } from './calls.ts';
 
 export interface ToThread<C> {
   id: number;
@@ -33,11 +32,4 @@ export function unpackError(packed: PackedError): SyncError {
   });
   if (stack !== undefined) error.stack = stack;
   return error;
-}
-
-/** The answer's memory, if it is its own and may move instead of being copied. */
-export function transferable(answer: Answer): ArrayBuffer[] {
-  if (answer.kind !== 'bytes' || typeof answer.data === 'string') return [];
-  const { buffer, byteLength } = answer.data;
-  return buffer instanceof ArrayBuffer && byteLength === buffer.byteLength && !Buffer.isBuffer(answer.data) ? [buffer] : [];
 }
