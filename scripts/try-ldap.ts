@@ -56,7 +56,6 @@ The directory: people and groups are in ${WHERE}. Look at it with
 The server has been started with
 ${variables}
 Ctrl+C ends it all.`);
-    for (const line of server.lines) console.log(`server: ${line}`);
     server.child.stdout?.on('data', (text: Buffer) => process.stdout.write(String(text).replaceAll(/^(?=.)/gm, 'server: ')));
     await new Promise<void>((resolve) => process.once('SIGINT', resolve).once('SIGTERM', resolve));
   }
