@@ -54,6 +54,14 @@ test('every export can be imported, and nothing else', async () => {
   assert.deepEqual(Object.keys(bin), ['anki-sync']);
 });
 
+test('what is optional is not installed, and asked for by name when it is used', async () => {
+  const installed = await readdir(join(consumer, 'node_modules'));
+  assert.ok(!installed.includes('ldapts'));
+  const outcome = await inConsumer('npx', 'anki-sync', 'serve', '--port', '0', '--ldap-url', 'ldaps://localhost', '--ldap-bind-template', 'uid={name},dc=example')
+    .then(() => 'it started', String);
+  assert.match(outcome, /ended with 2\b[^]*npm install ldapts@9/);
+});
+
 test('only what is needed is in the package', async () => {
   const entries = await readdir(join(consumer, 'node_modules/anki-sync-middleware'));
   assert.deepEqual(entries.filter((name) => name !== 'node_modules').sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'docs', 'package.json']);
