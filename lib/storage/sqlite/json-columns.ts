@@ -10,7 +10,6 @@ const COLUMN: Record<ObjectKind, string> = { notetypes: 'models', decks: 'decks'
  */
 export const MAX_COLUMN_BYTES = 48 * 1024 ** 2;
 
-
 /**
  * Notetypes, decks, presets and tags of schema 11 rest as JSON maps in the one row of `col`. This holds those that a sync
  * touched, as text, and writes the changed columns back once, at the end: no object is ever parsed and printed anew,
