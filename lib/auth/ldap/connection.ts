@@ -132,7 +132,7 @@ async function answerOf<T>(socket: Socket, answering: Promise<T>): Promise<T> {
     return await answering;
   } catch (error) {
     const told = directoryError(error);
-    // an answer that comes later would be taken for that of another question
+    // nobody uses it again, whatever the library thinks of it
     if (told instanceof DirectoryUnreachable) socket.destroy();
     throw told;
   }

@@ -61,23 +61,27 @@ test('a connection of which nobody said that it is gone costs one timeout, and n
   assert.deepEqual(await ldap.authenticate(ada), { loginName: 'Ada' });
 });
 
-test('a login leaves no connection behind, right or wrong or out of time, and closing leaves none at all', waiting, async (t) => {
-  const way = await forwarder(t, slapd.ldap);
-  const ldap = authenticator(t, { url: way.url, timeoutMillis: 1000 });
-  const direct = authenticator(t, { url: way.url, bindDn: undefined, bindPassword: undefined, bindTemplate: `uid={name},${PEOPLE}` });
-  for (const each of [ada, credentials('ada', 'wrong'), credentials('nobody', 'x')]) {
-    await ldap.authenticate(each);
-    await direct.authenticate(each);
-  }
-  await way.until(1); // the service account's
-  slapd.pause();
-  await assert.rejects(ldap.authenticate(ada), isUnavailable());
-  slapd.resume();
-  await way.until(0);
-  await ldap.authenticate(ada);
-  await ldap.close();
-  await way.until(0);
-});
+for (const startTls of [false, true]) {
+  test(`${startTls ? 'StartTLS' : 'ldap'}: a login leaves no connection behind, right or wrong or out of time, and closing leaves none at all`, waiting, async (t) => {
+    const way = await forwarder(t, slapd.ldap);
+    const encryption = { url: way.url, startTls, ca: slapd.ca };
+    const ldap = authenticator(t, { ...encryption, timeoutMillis: 1000 });
+    const direct = authenticator(t, { ...encryption, bindDn: undefined, bindPassword: undefined, bindTemplate: `uid={name},${PEOPLE}` });
+    for (const each of [ada, credentials('ada', 'wrong'), credentials('nobody', 'x')]) {
+      await ldap.authenticate(each);
+      await direct.authenticate(each);
+    }
+    await way.until(1); // the service account's
+    t.after(() => slapd.resume());
+    slapd.pause();
+    await assert.rejects(ldap.authenticate(ada), isUnavailable());
+    slapd.resume();
+    await way.until(0);
+    await ldap.authenticate(ada);
+    await ldap.close();
+    await way.until(0);
+  });
+}
 
 for (const way of ['ldap', 'ldaps', 'StartTLS'] as const) {
   test(`${way}: a connection that was lost stays lost: another one would be unencrypted, or signed in as nobody`, waiting, async (t) => {
@@ -102,6 +106,7 @@ test('a directory that hangs makes 503 after the timeout, and the same authentic
   const ldap = authenticator(t, { timeoutMillis: 1000 });
   const fresh = authenticator(t, { timeoutMillis: 1000, url: slapd.ldaps, ca: slapd.ca });
   await ldap.authenticate(ada);
+  t.after(() => slapd.resume());
   slapd.pause();
   await assert.rejects(ldap.authenticate(ada), isUnavailable(/timed out|no connection within/));
   await assert.rejects(fresh.authenticate(ada), isUnavailable(/no connection within 1000 ms/));
@@ -144,6 +149,7 @@ test('a referral is not followed: who knows where it leads', waiting, async (t) 
 test('looking up again: yes or no while the directory answers, and neither when it does not', waiting, async (t) => {
   const ldap = authenticator(t, { groupBase: GROUPS, groupFilter: '(&(cn=learners)(member={dn}))', timeoutMillis: 1000 });
   assert.deepEqual([await ldap.stillAllowed('Ada'), await ldap.stillAllowed('ada'), await ldap.stillAllowed('eve')], [true, true, false]);
+  t.after(() => slapd.resume());
   slapd.pause();
   await assert.rejects(ldap.stillAllowed('Ada'), isUnavailable());
   slapd.resume();
