@@ -36,7 +36,8 @@ export type JsonStep =
 
 /** Text or bytes of an answer, as they are or packed, or a local file the receiver sends and deletes. */
 export type Answer =
-  | { kind: 'bytes'; data: JsonText; metaSource?: MetaSource }
+  /** Never crosses with `release`, which is called once the data are copied, packed or sent: it gives their memory back. */
+  | { kind: 'bytes'; data: JsonText; metaSource?: MetaSource; release?: () => void }
   | ({ kind: 'packed' } & Packed)
   | { kind: 'file'; path: string; bytes: number };
 

@@ -12,10 +12,14 @@ const encoder = new TextEncoder();
  * memory the main side gets and gives back. What is small stays as it is.
  */
 export function crossing(answer: Answer, packs: boolean): Answer {
-  if (answer.kind !== 'bytes' || answer.data.length <= MAX_STRING_CHARS) return answer;
-  const { data } = answer;
-  if (packs && data.length <= MAX_PACKED_BYTES) return { kind: 'packed', ...packed(data) };
-  return typeof data === 'string' ? { ...answer, data: encoder.encode(data) } : answer;
+  if (answer.kind !== 'bytes') return answer;
+  const { release: _, ...rest } = answer;
+  const { data } = rest;
+  const isLarge = data.length > MAX_STRING_CHARS;
+  if (isLarge && packs && data.length <= MAX_PACKED_BYTES) return { kind: 'packed', ...packed(data) };
+  if (typeof data === 'string') return isLarge ? { ...rest, data: encoder.encode(data) } : rest;
+  // a part of a buffer would take all of it along
+  return { ...rest, data: data.length < data.buffer.byteLength ? new Uint8Array(data) : data };
 }
 
 /** The answer's memory, if it is its own and may move instead of being copied. */

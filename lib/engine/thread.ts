@@ -25,6 +25,7 @@ async function answer({ id, call }: ToThread<Call>): Promise<void> {
     const outcome = await room.run(call);
     const answer = crossing(outcome.answer, 'packs' in call && call.packs === true);
     port.postMessage({ id, value: { ...outcome, answer } satisfies Outcome } satisfies FromThread, transferable(answer));
+    if (outcome.answer.kind === 'bytes') outcome.answer.release?.();
   } catch (error) {
     port.postMessage({ id, error: packError(asSyncError(error)) } satisfies FromThread);
   }

@@ -5,13 +5,14 @@ import { copyRange } from '../storage/files/hashed-copy.ts';
 import type { MediaEntry } from '../storage/storage.ts';
 import { MAX_FILES_IN_ZIP, TARGET_ZIP_BYTES } from './limits.ts';
 import { requireFolder, type UserMedia } from './user-media.ts';
+import { giveZipMemoryBack } from './zip-memory.ts';
 import { type FileToSend, zipToBytes, zipToFile } from './zip.ts';
 
 /** Most that is zipped in memory: all but the zips that end in a big file. */
 const MAX_BYTES_IN_MEMORY = 4 * 1024 * 1024;
 
 /** A zip as bytes, or as a file of the staging folder that the caller sends and deletes. */
-export type ZipToSend = { kind: 'bytes'; data: Uint8Array } | { kind: 'file'; path: string; bytes: number };
+export type ZipToSend = { kind: 'bytes'; data: Uint8Array; release: () => void } | { kind: 'file'; path: string; bytes: number };
 
 /**
  * A zip with a prefix of the files asked for, in their order, that ends once 2.5 MiB are passed: the client goes on by
@@ -27,7 +28,7 @@ export async function downloadFiles(media: UserMedia, names: string[]): Promise<
       if (hash('sha1', content) !== sha1) changed.push(name);
     });
     await forget(media, [], changed);
-    return { kind: 'bytes', data };
+    return { kind: 'bytes', data, release: () => giveZipMemoryBack(data) };
   }
   for (const file of files) if (copyRange(file, null) !== file.sha1) changed.push(file.name);
   await forget(media, [], changed);

@@ -1,5 +1,6 @@
 /** Writes the zip of `downloadFiles` in memory: a few stored entries of less than 4 GiB in all (PKWARE's APPNOTE, 4.3). */
 import { crc32 } from 'node:zlib';
+import { takeZipMemory } from './zip-memory.ts';
 
 const LOCAL_BYTES = 30;
 const CENTRAL_BYTES = 46;
@@ -17,11 +18,12 @@ export interface ZipEntry {
   fill(place: Buffer): void;
 }
 
-/** In memory of its own, that may be moved to another thread. */
-export function storedZip(entries: readonly ZipEntry[]): Uint8Array {
+/** In memory that is to be given back. */
+export function storedZip(entries: readonly ZipEntry[]): Uint8Array<ArrayBuffer> {
   const named = entries.map((entry) => ({ ...entry, name: Buffer.from(entry.name), start: 0, crc: 0 }));
   const zipBytes = named.reduce((sum, { name, bytes }) => sum + LOCAL_BYTES + CENTRAL_BYTES + 2 * name.length + bytes, END_BYTES);
-  const zip = Buffer.allocUnsafeSlow(zipBytes);
+  const memory = takeZipMemory(zipBytes);
+  const zip = Buffer.from(memory.buffer, 0, zipBytes);
   let at = 0;
   for (const entry of named) {
     const { name, bytes } = entry;
@@ -54,7 +56,7 @@ export function storedZip(entries: readonly ZipEntry[]): Uint8Array {
   at = zip.writeUInt32LE(centralBytes, at);
   at = zip.writeUInt32LE(centralStart, at);
   zip.writeUInt16LE(0, at);
-  return new Uint8Array(zip.buffer);
+  return memory;
 }
 
 /** What local and central headers have in common; answers where it ends. */

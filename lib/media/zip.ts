@@ -210,7 +210,7 @@ export interface FileToSend extends FileRange {
  * The zip of `downloadFiles`, whole in memory: entries `0`, `1`, … and `_meta` with their names, all stored. Each file is read
  * once, and shown to `look`. Throws when a file ends early.
  */
-export function zipToBytes<F extends FileToSend>(files: readonly F[], look: (file: F, content: Buffer) => void): Uint8Array {
+export function zipToBytes<F extends FileToSend>(files: readonly F[], look: (file: F, content: Buffer) => void): Uint8Array<ArrayBuffer> {
   const meta = metaOf(files);
   const entries = files.map((file, index) => ({
     name: String(index),

@@ -42,3 +42,23 @@ test('a short answer crosses as text, and more than a few MiB are left to the th
   assert.deepEqual(crossed('null', true), { kind: 'bytes', data: 'null' });
   assert.equal(crossed('x'.repeat(5_000_000), true).kind, 'bytes');
 });
+
+test('what gives the memory of an answer back stays in the thread', () => {
+  const release = (): void => {};
+  for (const packs of [true, false]) {
+    for (const data of ['null', new Uint8Array(100_000)]) {
+      const answer = crossing({ kind: 'bytes', data, release }, packs);
+      assert.equal('release' in structuredClone(answer, { transfer: transferable(answer) }), false);
+    }
+  }
+});
+
+test('a part of a buffer crosses without the rest of it', () => {
+  for (const bytes of [10, 100_000]) {
+    const part = new Uint8Array(new ArrayBuffer(1_000_000), 0, bytes).fill(7);
+    const { data } = crossed(part, false) as { data: Uint8Array };
+    assert.deepEqual(data, new Uint8Array(bytes).fill(7));
+    assert.equal(data.buffer.byteLength, bytes);
+    assert.equal(part.buffer.byteLength, 1_000_000, 'it stays with whoever made it');
+  }
+});
