@@ -8,7 +8,7 @@ import { isFullDisk } from '../full-disk.ts';
 export function diskError(error: { code?: string | undefined; message: string }): SyncError {
   const code = error.code ?? '';
   const cause = error instanceof Error ? error : new Error(error.message);
-  if (isFullDisk(code)) return new SyncError('DISK_FULL', 'the disk of the users is full', { cause });
+  if (isFullDisk(error)) return new SyncError('DISK_FULL', 'the disk of the users is full', { cause });
   if (code.startsWith('SQLITE_BUSY')) return new SyncError('BUSY', 'the users are being changed', { cause });
   return new SyncError('AUTH_UNAVAILABLE', 'the users cannot be read or written', { detail: code, cause });
 }

@@ -12,7 +12,7 @@ export function asSyncError(error: unknown): SyncError {
   const code = String((error as { code?: unknown } | null)?.code ?? '');
   const detail = error instanceof Error ? `${code} ${error.message}`.trim() : code;
   const options = { cause: error, detail };
-  if (isFullDisk(code)) return new SyncError('DISK_FULL', 'no space left', options);
+  if (isFullDisk(error)) return new SyncError('DISK_FULL', 'no space left', options);
   if (code === 'SQLITE_CORRUPT' || code.startsWith('SQLITE_CORRUPT_') || code === 'SQLITE_NOTADB') {
     return new SyncError('COLLECTION_DAMAGED', 'the stored collection is damaged', options);
   }

@@ -457,6 +457,5 @@ function decodingError(error: unknown): unknown {
 }
 
 export function diskError(error: unknown): unknown {
-  const code = (error as NodeJS.ErrnoException | null)?.code;
-  return isFullDisk(code) ? new SyncError('DISK_FULL', 'no space left', { cause: error, retryAfterSecs: 60 }) : error;
+  return isFullDisk(error) ? new SyncError('DISK_FULL', 'no space left', { cause: error, retryAfterSecs: 60 }) : error;
 }

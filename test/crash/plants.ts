@@ -110,8 +110,8 @@ export const CRASH_PLANTS: CrashPlant[] = [
   {
     name: 'a full disk is told as the fault of the client',
     file: 'lib/engine/step-error.ts',
-    find: "if (isFullDisk(code)) return new SyncError('DISK_FULL'",
-    replace: "if (isFullDisk(code)) return new SyncError('STEP_FAILED'",
+    find: "if (isFullDisk(error)) return new SyncError('DISK_FULL'",
+    replace: "if (isFullDisk(error)) return new SyncError('STEP_FAILED'",
     story: SYNC,
     how: 'disk',
   },

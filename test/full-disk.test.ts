@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import { constants } from 'node:os';
+import { test } from 'node:test';
+import { asSyncError } from '../lib/engine/step-error.ts';
+import { isFullDisk } from '../lib/full-disk.ts';
+import { diskError } from '../lib/protocol/body.ts';
+
+const { EDQUOT } = constants.errno;
+
+test('a quota that is used up is a full disk, whatever Node calls it', () => {
+  for (const code of ['EDQUOT', 'UNKNOWN', `Unknown system error -${EDQUOT}`]) {
+    const error = Object.assign(new Error('write'), { code, errno: -EDQUOT });
+    assert.equal(asSyncError(error).code, 'DISK_FULL', code);
+    assert.equal((diskError(error) as { code: string }).code, 'DISK_FULL', code);
+  }
+});
+
+test('other errors without a name, and what is no error, are no full disk', () => {
+  for (const error of [{ code: 'UNKNOWN', errno: -1 }, { code: 'UNKNOWN' }, { errno: -EDQUOT }, { code: 'EIO', errno: -5 }, new Error('x'), null, undefined, 'ENOSPC']) {
+    assert.equal(isFullDisk(error), false);
+  }
+});
