@@ -37,11 +37,14 @@ export function ldapSettings(flags: ReadonlyMap<string, string>, env: Environmen
   const url = given.get('ldap-url');
   if (url === undefined) {
     const [first] = given.keys();
-    if (first !== undefined || password !== undefined) throw new UsageError(`${first === undefined ? 'LDAP_BIND_PASSWORD' : variableOf(first)} is set, but LDAP_URL is not`);
+    const alone = first === undefined ? (password === undefined ? undefined : 'LDAP_BIND_PASSWORD') : variableOf(first);
+    if (alone !== undefined) throw new UsageError(`${alone} is set, but LDAP_URL is not`);
     return undefined;
   }
   const passwordFile = given.get('ldap-bind-password-file');
-  if (password !== undefined && passwordFile !== undefined) throw new UsageError('LDAP_BIND_PASSWORD and LDAP_BIND_PASSWORD_FILE are both set: give one');
+  if (password !== undefined && passwordFile !== undefined) {
+    throw new UsageError('LDAP_BIND_PASSWORD and LDAP_BIND_PASSWORD_FILE are both set: give one');
+  }
   const caFile = given.get('ldap-ca-file');
   const options = {
     url: url.split(/[\s,]+/).filter((each) => each !== ''),
@@ -66,8 +69,8 @@ export function ldapSettings(flags: ReadonlyMap<string, string>, env: Environmen
 /** A message of `ldapAuthenticator` names options; whoever set variables knows only those. */
 export function inVariables(message: string): string {
   const special: Record<string, string> = { ca: 'LDAP_CA_FILE', url: 'LDAP_URL', timeoutMillis: 'LDAP_TIMEOUT_SECS' };
-  const names = 'url|startTls|ca|bindDn|bindPassword|searchBase|userFilter|bindTemplate|nameAttribute|groupFilter|groupBase|timeoutMillis|recheckMinutes'
-    + '|dangerouslyAllowPlaintext|dangerouslySkipCertificateCheck';
+  const names = 'url|startTls|ca|bindDn|bindPassword|searchBase|userFilter|bindTemplate|nameAttribute|groupFilter|groupBase|timeoutMillis'
+    + '|recheckMinutes|dangerouslyAllowPlaintext|dangerouslySkipCertificateCheck';
   return message.replaceAll(new RegExp(`\\b(${names})\\b`, 'g'), (name) => special[name] ?? `LDAP_${name.replaceAll(/[A-Z]/g, '_$&').toUpperCase()}`);
 }
 

@@ -69,7 +69,9 @@ export function ldapAuthenticator(options: LdapOptions): LdapAuthenticator {
         const { service } = room;
         if (service === undefined) return room.withConnection(async () => {});
         const base = settings.searchBase ?? '';
-        if (!(await anybodyIsThere(service, settings, base))) throw new Error(`the service account sees nobody with ${settings.nameAttribute} below ${base}`);
+        if (!(await anybodyIsThere(service, settings, base))) {
+          throw new Error(`the service account sees nobody with ${settings.nameAttribute} below ${base}`);
+        }
       });
     },
 
@@ -89,6 +91,7 @@ async function asked<T>(question: () => Promise<T>): Promise<T> {
     return await question();
   } catch (error) {
     if (error instanceof SyncError) throw error;
-    throw new SyncError('AUTH_UNAVAILABLE', 'the directory cannot be asked now', { detail: `LDAP: ${error instanceof Error ? error.message : String(error)}` });
+    const detail = `LDAP: ${error instanceof Error ? error.message : String(error)}`;
+    throw new SyncError('AUTH_UNAVAILABLE', 'the directory cannot be asked now', { detail });
   }
 }

@@ -13,7 +13,9 @@ export async function searchThenBind(room: Room, { username, password }: Credent
   const found = await findByTypedName(service!, settings, base, username);
   const name = found.count === 'one' ? nameIn(found.entry) : undefined;
   if (found.count === 'several') tell('warn', 'refused: more than one entry matches this name', username);
-  if (found.count === 'one' && name === undefined) tell('warn', `refused: ${found.entry.dn} has not exactly one usable ${settings.nameAttribute}`, username);
+  if (found.count === 'one' && name === undefined) {
+    tell('warn', `refused: ${found.entry.dn} has not exactly one usable ${settings.nameAttribute}`, username);
+  }
   const dn = name !== undefined && found.count === 'one' ? found.entry.dn : nobodyBelow(base);
   try {
     await room.bindAlone(dn, password);

@@ -99,15 +99,21 @@ export function checkLdapOptions(options: LdapOptions): LdapSettings {
   if (bindTemplate !== undefined && dnAttribute === undefined && /=[^,]*\{name\}/.test(bindTemplate)) {
     throw new TypeError('LDAP: in a bindTemplate that is a distinguished name, {name} must be a whole value: uid={name},ou=people,…');
   }
-  if (searchBase === undefined && dnAttribute === undefined) throw new TypeError('LDAP: searchBase is missing: where people are, like ou=people,dc=example,dc=org');
+  if (searchBase === undefined && dnAttribute === undefined) {
+    throw new TypeError('LDAP: searchBase is missing: where people are, like ou=people,dc=example,dc=org');
+  }
   const userFilter = options.userFilter ?? (dnAttribute === undefined ? '(uid={name})' : undefined);
   if (userFilter !== undefined) {
     checkFilter('userFilter', userFilter);
-    if (dnAttribute === undefined && attributesInFilter(userFilter).length === 0) throw new TypeError('LDAP: userFilter must compare an attribute with {name}: (uid={name})');
+    if (dnAttribute === undefined && attributesInFilter(userFilter).length === 0) {
+      throw new TypeError('LDAP: userFilter must compare an attribute with {name}: (uid={name})');
+    }
     if (/:=[^)]*\{name\}/.test(userFilter)) throw new TypeError('LDAP: userFilter may compare {name} by = alone, not by :=');
   }
   const nameAttribute = options.nameAttribute ?? dnAttribute ?? attributesInFilter(userFilter ?? '')[0]!;
-  if (!/^[a-z][a-z0-9-]*$/i.test(nameAttribute) || nameAttribute.toLowerCase() === 'dn') throw new TypeError('LDAP: nameAttribute must be the name of an attribute, like uid');
+  if (!/^[a-z][a-z0-9-]*$/i.test(nameAttribute) || nameAttribute.toLowerCase() === 'dn') {
+    throw new TypeError('LDAP: nameAttribute must be the name of an attribute, like uid');
+  }
   return {
     servers: servers(options),
     ca: certificates(options.ca),
@@ -196,7 +202,9 @@ function checkFilter(name: string, filter: string): void {
     if (filter[at] === ')') depth--;
     at++;
   } while (depth > 0 && at < filter.length);
-  if (!filter.startsWith('(') || depth !== 0 || at !== filter.length) throw new TypeError(`LDAP: ${name} must be one filter in brackets, like (uid={name})`);
+  if (!filter.startsWith('(') || depth !== 0 || at !== filter.length) {
+    throw new TypeError(`LDAP: ${name} must be one filter in brackets, like (uid={name})`);
+  }
   for (const [placeholder] of filter.matchAll(/\{[^}]*\}/g)) {
     const allowed = name === 'userFilter' ? ['{name}'] : ['{dn}', '{name}'];
     if (!allowed.includes(placeholder)) throw new TypeError(`LDAP: ${name} knows no ${placeholder}, only ${allowed.join(' and ')}`);
@@ -206,7 +214,9 @@ function checkFilter(name: string, filter: string): void {
 function recheckMinutes(options: LdapOptions, hasService: boolean): number {
   const possible = hasService && options.searchBase !== undefined;
   const minutes = number(options.recheckMinutes, 'recheckMinutes', 0) ?? (possible ? 60 : 0);
-  if (minutes > 0 && !possible) throw new TypeError('LDAP: recheckMinutes needs bindDn, bindPassword and searchBase: nobody else can look users up again');
+  if (minutes > 0 && !possible) {
+    throw new TypeError('LDAP: recheckMinutes needs bindDn, bindPassword and searchBase: nobody else can look users up again');
+  }
   return minutes;
 }
 

@@ -9,7 +9,12 @@ const ODD_NAME = `o'Neil, "Jr" +#;<>=\\`;
 const MALLORY = `uid=mallory,${PEOPLE}`;
 const { slapd, skip, authenticator } = await directory({
   readers: [MALLORY],
-  entries: [person('mallory', 'canary-mallory'), person('victim', 'canary-victim', { mail: MALLORY }), person(ODD_NAME, 'canary-odd', { dn: `uid=${escapeDnValue(ODD_NAME)},${PEOPLE}` }), person('PLAIN', 'canary-plain')].join('\n'),
+  entries: [
+    person('mallory', 'canary-mallory'),
+    person('victim', 'canary-victim', { mail: MALLORY }),
+    person(ODD_NAME, 'canary-odd', { dn: `uid=${escapeDnValue(ODD_NAME)},${PEOPLE}` }),
+    person('PLAIN', 'canary-plain'),
+  ].join('\n'),
 });
 const alone = { bindDn: undefined, bindPassword: undefined, searchBase: undefined, bindTemplate: `uid={name},${PEOPLE}` };
 

@@ -73,7 +73,7 @@ for (const startTls of [false, true]) {
     }
     await way.until(1); // the service account's
     t.after(() => slapd.resume());
-    slapd.pause();
+    await slapd.pause();
     await assert.rejects(ldap.authenticate(ada), isUnavailable());
     slapd.resume();
     await way.until(0);
@@ -107,7 +107,7 @@ test('a directory that hangs makes 503 after the timeout, and the same authentic
   const fresh = authenticator(t, { timeoutMillis: 1000, url: slapd.ldaps, ca: slapd.ca });
   await ldap.authenticate(ada);
   t.after(() => slapd.resume());
-  slapd.pause();
+  await slapd.pause();
   await assert.rejects(ldap.authenticate(ada), isUnavailable(/timed out|no connection within/));
   await assert.rejects(fresh.authenticate(ada), isUnavailable(/no connection within 1000 ms/));
   slapd.resume();
@@ -150,7 +150,7 @@ test('looking up again: yes or no while the directory answers, and neither when 
   const ldap = authenticator(t, { groupBase: GROUPS, groupFilter: '(&(cn=learners)(member={dn}))', timeoutMillis: 1000 });
   assert.deepEqual([await ldap.stillAllowed('Ada'), await ldap.stillAllowed('ada'), await ldap.stillAllowed('eve')], [true, true, false]);
   t.after(() => slapd.resume());
-  slapd.pause();
+  await slapd.pause();
   await assert.rejects(ldap.stillAllowed('Ada'), isUnavailable());
   slapd.resume();
   await slapd.stop();

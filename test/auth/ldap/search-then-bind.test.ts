@@ -109,7 +109,8 @@ test('only members of a group sign in, by the group or by the person', { skip },
   assert.deepEqual(byGroup.lines.map(({ user, detail }) => [user, detail]), [['eve', 'refused: in no group that may sign in']]);
 
   // the overlay fills memberOf when groups change
-  await slapd.modify(`dn: cn=choir,${GROUPS}\nchangetype: add\nobjectClass: groupOfNames\ncn: choir\nmember: uid=eve,${PEOPLE}\nmember:: ${base64(`uid=${escapeDnValue(ODD_NAME)},${PEOPLE}`)}\n`);
+  const oddDn = base64(`uid=${escapeDnValue(ODD_NAME)},${PEOPLE}`);
+  await slapd.modify(`dn: cn=choir,${GROUPS}\nchangetype: add\nobjectClass: groupOfNames\ncn: choir\nmember: uid=eve,${PEOPLE}\nmember:: ${oddDn}\n`);
   const byPerson = authenticator(t, { userFilter: `(&(uid={name})(memberOf=cn=choir,${GROUPS}))` });
   assert.deepEqual(await byPerson.authenticate(credentials('eve', 'canary-eve-6633')), { loginName: 'eve' });
   assert.equal(await byPerson.authenticate(credentials('ada', 'canary-ada-4411')), null);

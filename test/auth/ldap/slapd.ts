@@ -1,7 +1,7 @@
 /** A directory of our own for each suite: OpenLDAP's slapd with a configuration, a database and certificates in a temporary folder. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -110,9 +110,12 @@ export class Slapd {
     await this.#spawn();
   }
 
-  /** Connections stay, and new ones are taken by the system, but nobody answers. */
-  pause(): void {
-    this.#child?.kill('SIGSTOP');
+  /** Connections stay, and new ones are taken by the system, but nobody answers. Resolves when all of its threads stand still (Linux). */
+  async pause(): Promise<void> {
+    this.#child!.kill('SIGSTOP');
+    const tasks = `/proc/${this.#child!.pid}/task`;
+    const isStopped = (task: string): boolean => /\) [Tt] /.test(readFileSync(join(tasks, task, 'stat'), 'utf8'));
+    while (existsSync(tasks) && !readdirSync(tasks).every(isStopped)) await sleep(1);
   }
 
   resume(): void {
