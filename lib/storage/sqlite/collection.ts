@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { constants, copyFileSync, existsSync, lstatSync, renameSync, rmSync, statSync } from 'node:fs';
+import { constants, copyFileSync, existsSync, lstatSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
 import { SyncError } from '../../errors.ts';
@@ -233,8 +233,7 @@ export class SqliteCollectionStore implements CollectionStore {
         if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
         this.#replaceAcrossFileSystems(path, target);
       } catch (failure) {
-        // still a second name of the collection in use; after the rename it is the only one of the old collection
-        if (snapshot !== undefined && statSync(snapshot).ino === statSync(target).ino) rmSync(snapshot, { force: true });
+        if (snapshot !== undefined) dropIfInUse(snapshot, target);
         throw failure;
       }
     }
@@ -302,6 +301,18 @@ function statement(collection: OpenCollection, sql: string): Statement {
     collection.statements.set(sql, prepared);
   }
   return prepared;
+}
+
+/**
+ * Still a second name of the collection in use; after the rename it is the only one of the old collection. A disk that keeps it must not
+ * hide why nothing was replaced: it is dropped when the collection is opened next.
+ */
+function dropIfInUse(snapshot: string, target: string): void {
+  try {
+    if (statSync(snapshot).ino === statSync(target).ino) unlinkSync(snapshot);
+  } catch {
+    // told by the failure before it
+  }
 }
 
 /** Out of SQLite's sight, but not gone: somebody may still want to look at it. */

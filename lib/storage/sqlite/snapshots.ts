@@ -1,4 +1,4 @@
-import { constants, copyFileSync, existsSync, linkSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { constants, copyFileSync, existsSync, linkSync, readdirSync, rmSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder, replaceFile, syncFolder } from '../files/durable.ts';
 
@@ -53,7 +53,7 @@ export function dropSnapshotsInUse(userFolder: string, path: string): void {
   const { ino, nlink } = statSync(path);
   const folder = snapshotsFolder(userFolder);
   if (nlink === 1 || !existsSync(folder)) return;
-  for (const name of snapshotNames(folder)) if (statSync(join(folder, name)).ino === ino) rmSync(join(folder, name), { force: true });
+  for (const name of snapshotNames(folder)) if (statSync(join(folder, name)).ino === ino) unlinkSync(join(folder, name));
 }
 
 /** Oldest first: the names are times. */
