@@ -120,7 +120,7 @@ export async function tryFailingDisk(story: Story, { most = Infinity, seed = 0, 
         ];
         // what could not be removed is removed at the next start
         if (!failure.kinds.includes('unlink')) {
-          for (let look = 0; look < 40 && staged().length > 0; look++) await sleep(25);
+          for (let look = 0; look < 800 && staged().length > 0; look++) await sleep(25);
           assert.deepEqual(staged(), [], `left over after ${at}`);
         }
       }

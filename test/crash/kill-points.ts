@@ -153,7 +153,7 @@ class Place {
       answers.push(answer > (answers.at(-1) ?? -1) ? answer : records.length);
     }
     // a copy that was sent is removed when its last byte is
-    for (let look = 0; look < 40 && filesBelow(join(this.base, '.anki-sync', 'staging')).size > 0; look++) await sleep(25);
+    for (let look = 0; look < 800 && filesBelow(join(this.base, '.anki-sync', 'staging')).size > 0; look++) await sleep(25);
     this.#control.off();
     const records = readOperations(log, from);
     const operations: Operation[] = [];
@@ -230,7 +230,7 @@ class Place {
       ...filesBelow(join(this.base, name, '.anki-sync-media', 'incoming')).keys(),
     ];
     // a copy that was sent is removed when its last byte is
-    for (let look = 0; look < 40 && staged().length > 0; look++) await sleep(25);
+    for (let look = 0; look < 800 && staged().length > 0; look++) await sleep(25);
     assert.deepEqual(staged(), [], `left over after the server ended ${at}`);
   }
 
