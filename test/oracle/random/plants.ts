@@ -51,8 +51,8 @@ export const PLANTS: Plant[] = [
   {
     name: 'a deleted media file does not raise the usn',
     file: 'lib/storage/sqlite/media.ts',
-    find: 'this.#setEntry.run(change.name, old.csum, 0, ++lastUsn, mtimeSecs);',
-    replace: 'this.#setEntry.run(change.name, old.csum, 0, lastUsn, mtimeSecs);',
+    find: "this.#setEntry.run(change.name, Buffer.from(old.sha1, 'hex'), 0, ++lastUsn, mtimeSecs);",
+    replace: "this.#setEntry.run(change.name, Buffer.from(old.sha1, 'hex'), 0, lastUsn, mtimeSecs);",
   },
   {
     name: 'an older deck, notetype or preset wins',
