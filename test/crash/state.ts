@@ -155,10 +155,15 @@ export async function findings(base: string): Promise<{ problems: string[]; note
 export function filesBelow(folder: string): Map<string, string> {
   if (!existsSync(folder)) return new Map();
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  return new Map(
-    files.map((file) => {
-      const path = join(file.parentPath, file.name);
-      return [path.slice(folder.length + 1), createHash('sha1').update(readFileSync(path)).digest('hex')];
-    }),
-  );
+  const found = new Map<string, string>();
+  for (const file of files) {
+    const path = join(file.parentPath, file.name);
+    try {
+      found.set(path.slice(folder.length + 1), createHash('sha1').update(readFileSync(path)).digest('hex'));
+    } catch (error) {
+      // a server that runs may let go of a staged file while this looks
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+  return found;
 }
