@@ -9,3 +9,9 @@ export function isFullDisk(error: unknown): boolean {
   return code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT' || code === NAMELESS_EDQUOT
     || (code === 'UNKNOWN' && errno === -constants.errno.EDQUOT);
 }
+
+/** Whether an error of SQLite or the system says that the disk cannot be read or written: it fails, is read-only, or is not ours. */
+export function isFailingDisk(error: unknown): boolean {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return typeof code === 'string' && /^(SQLITE_(READONLY|IOERR|CANTOPEN|PERM|NOLFS)(_|$)|E(ROFS|ACCES|PERM|IO|NOTDIR|ISDIR|NODEV|STALE|NXIO)$)/.test(code);
+}

@@ -20,3 +20,11 @@ test('other errors without a name, and what is no error, are no full disk', () =
     assert.equal(isFullDisk(error), false);
   }
 });
+
+test('a disk that cannot be read or written is told as such, in a step and while a body is received', () => {
+  for (const code of ['EIO', 'EROFS', 'EACCES', 'SQLITE_IOERR_WRITE', 'SQLITE_READONLY']) {
+    const error = Object.assign(new Error('open'), { code });
+    assert.equal(asSyncError(error).code, 'STORAGE_FAILED', code);
+    assert.equal((diskError(error) as { code: string }).code, 'STORAGE_FAILED', code);
+  }
+});

@@ -1,5 +1,5 @@
 import { SyncError } from '../errors.ts';
-import { isFullDisk } from '../full-disk.ts';
+import { isFailingDisk, isFullDisk } from '../full-disk.ts';
 import { SchemaError } from '../schema/schema-error.ts';
 
 /**
@@ -19,9 +19,7 @@ export function asSyncError(error: unknown): SyncError {
   if (code === 'SQLITE_BUSY' || code.startsWith('SQLITE_BUSY_') || code === 'EMFILE' || code === 'ENFILE') {
     return new SyncError('BUSY', 'the collection is in use elsewhere', options);
   }
-  if (/^(SQLITE_(READONLY|IOERR|CANTOPEN|PERM|NOLFS)(_|$)|E(ROFS|ACCES|PERM|IO|NOTDIR|ISDIR|NODEV|STALE|NXIO)$)/.test(code)) {
-    return new SyncError('STORAGE_FAILED', 'the disk cannot be read or written', options);
-  }
+  if (isFailingDisk(error)) return new SyncError('STORAGE_FAILED', 'the disk cannot be read or written', options);
   if (code.startsWith('SQLITE_CONSTRAINT') || code === 'SQLITE_MISMATCH') {
     return new SyncError('STEP_FAILED', 'an object was refused', options);
   }

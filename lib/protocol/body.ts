@@ -13,7 +13,7 @@ import {
   type ZstdDecompress,
 } from 'node:zlib';
 import { SyncError } from '../errors.ts';
-import { isFullDisk } from '../full-disk.ts';
+import { isFailingDisk, isFullDisk } from '../full-disk.ts';
 import { ClientGone } from './client-gone.ts';
 import type { BodyClass } from './methods.ts';
 import type { PackedBody, SyncRequest } from './request.ts';
@@ -457,5 +457,7 @@ function decodingError(error: unknown): unknown {
 }
 
 export function diskError(error: unknown): unknown {
-  return isFullDisk(error) ? new SyncError('DISK_FULL', 'no space left', { cause: error, retryAfterSecs: 60 }) : error;
+  if (isFullDisk(error)) return new SyncError('DISK_FULL', 'no space left', { cause: error, retryAfterSecs: 60 });
+  if (isFailingDisk(error)) return new SyncError('STORAGE_FAILED', 'the disk cannot be read or written', { cause: error, detail: String(error) });
+  return error;
 }
