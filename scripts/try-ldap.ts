@@ -12,6 +12,7 @@ import { Slapd, slapdMissing } from '../test/auth/ldap/slapd.ts';
 import { startServer } from '../test/cli/command.ts';
 import { AnkiDevices } from '../test/client/devices.ts';
 import { ADA, BOB, EVE, ldapVariables, STEPS, WHERE } from '../test/client/ldap-story.ts';
+import { playSteps, untilStopped } from './story.ts';
 
 const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false }, port: { type: 'string', default: '0' } } });
 
@@ -24,7 +25,7 @@ if (missing !== false) {
 const folder = mkdtempSync(join(tmpdir(), 'anki-sync-try-ldap-'));
 const endings: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
 const ending = { after: (end: () => unknown) => void endings.push(end) };
-let [passed, failed] = [0, 0];
+const tally = { passed: 0, failed: 0 };
 try {
   const slapd = await Slapd.start();
   ending.after(() => slapd.close());
@@ -34,17 +35,7 @@ try {
   ending.after(() => devices.end());
   console.log(`directory at ${slapd.ldap} and ${slapd.ldaps}; Anki syncs with ${server.url}`);
   const story = { slapd, server, devices, folder, signedIn: new Map() };
-  for (const [sentence, run] of STEPS) {
-    try {
-      await run(story);
-      passed++;
-      console.log(`✔ ${sentence}`);
-    } catch (error) {
-      failed++;
-      console.log(`✖ ${sentence}\n${error instanceof Error ? error.stack : String(error)}`);
-    }
-  }
-  console.log(`${passed} passed, ${failed} failed`);
+  await playSteps(STEPS, story, tally);
   if (values.keep) {
     const variables = Object.entries(env).map(([name, value]) => `  ${name}='${value}'`).join('\n');
     console.log(`
@@ -57,12 +48,12 @@ The server has been started with
 ${variables}
 Ctrl+C ends it all.`);
     server.child.stdout?.on('data', (text: Buffer) => process.stdout.write(String(text).replaceAll(/^(?=.)/gm, 'server: ')));
-    await new Promise<void>((resolve) => process.once('SIGINT', resolve).once('SIGTERM', resolve));
+    await untilStopped();
   }
 } catch (error) {
-  failed++;
-  console.log(`${error instanceof Error ? error.stack : String(error)}\n${passed} passed, ${failed} failed`);
+  tally.failed++;
+  console.log(`${error instanceof Error ? error.stack : String(error)}\n${tally.passed} passed, ${tally.failed} failed`);
 } finally {
   for (const end of endings.reverse()) await end();
 }
-process.exit(failed > 0 ? 1 : 0);
+process.exit(tally.failed > 0 ? 1 : 0);

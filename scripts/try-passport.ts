@@ -11,6 +11,7 @@ import { Slapd, slapdMissing } from '../test/auth/ldap/slapd.ts';
 import { startPortal, type Portal } from '../test/auth/portal-app.ts';
 import { ADA, BOB, STEPS } from '../test/auth/portal-story.ts';
 import { AnkiDevices } from '../test/client/devices.ts';
+import { playSteps, untilStopped } from './story.ts';
 
 const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false }, port: { type: 'string', default: '0' } } });
 
@@ -24,27 +25,16 @@ const folder = mkdtempSync(join(tmpdir(), 'anki-sync-try-passport-'));
 let slapd: Slapd | undefined;
 let portal: Portal | undefined;
 let devices: AnkiDevices | undefined;
-let passed = 0;
-let failed = 0;
+const tally = { passed: 0, failed: 0 };
 try {
   slapd = await Slapd.start();
   portal = await startPortal(slapd, join(folder, 'data'), Number(values.port));
   devices = await AnkiDevices.start();
   console.log(`directory at ${slapd.ldap} and ${slapd.ldaps}; portal at ${portal.url}; Anki syncs with ${portal.ankiUrl}`);
-  for (const [sentence, run] of STEPS) {
-    try {
-      await run({ slapd, portal, devices, folder });
-      passed++;
-      console.log(`✔ ${sentence}`);
-    } catch (error) {
-      failed++;
-      console.log(`✖ ${sentence}\n${error instanceof Error ? error.stack : String(error)}`);
-    }
-  }
-  console.log(`${passed} passed, ${failed} failed`);
+  await playSteps(STEPS, { slapd, portal, devices, folder }, tally);
   if (values.keep) {
     console.log(`Try it: open ${portal.url}, or enter ${portal.ankiUrl} in Anki, as ${ADA.user} with ${ADA.password}, or as ${BOB.user} with ${BOB.password}. Ctrl+C ends it.`);
-    await new Promise<void>((resolve) => process.once('SIGINT', resolve).once('SIGTERM', resolve));
+    await untilStopped();
   }
 } finally {
   await devices?.end();
@@ -52,4 +42,4 @@ try {
   await slapd?.close();
   rmSync(folder, { recursive: true, force: true });
 }
-process.exit(failed > 0 ? 1 : 0);
+process.exit(tally.failed > 0 ? 1 : 0);
