@@ -44,7 +44,7 @@ export class EnvHostKeys implements HostKeys {
     if (known === undefined) throw new SyncError('PASSWORD_WRONG', 'wrong user name or password', { detail: 'not a user of the environment' });
     if (!this.#compared.has(user.id)) await this.#compare(user, known);
     const key = await this.#options.hostKeys.issue(user, device);
-    await this.#seal(key, known);
+    this.#seal(key, known);
     return key;
   }
 
@@ -87,15 +87,15 @@ export class EnvHostKeys implements HostKeys {
     }
     return this.#compare(user, known).then(async () => {
       const stillHolds = await this.#options.hostKeys.resolve(key);
-      if (stillHolds !== null) await this.#seal(key, known);
+      if (stillHolds !== null) this.#seal(key, known);
       return stillHolds;
     });
   }
 
-  /** Only spares a slow hash after the next start: without it, a login or a sync is as good. */
-  async #seal(key: string, { password }: EnvUser): Promise<void> {
+  /** Only spares a slow hash after the next start: no login or sync waits for it, and without it they are as good. */
+  #seal(key: string, { password }: EnvUser): void {
     if (password === undefined) return;
-    await this.#options.database.write('setEnvironmentSeal', hashOf(key), sealOf(key, password)).catch(() => {});
+    void this.#options.database.write('setEnvironmentSeal', hashOf(key), sealOf(key, password)).catch(() => {});
   }
 
   #isSealed(key: string, { password }: EnvUser): boolean {
