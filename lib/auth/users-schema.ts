@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, existsSync, linkSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, linkSync, mkdirSync, openSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
-import { syncFile, syncFolder } from '../storage/files/durable.ts';
+import { removeFile, syncFile, syncFolder } from '../storage/files/durable.ts';
 import { shellWord } from '../way-back.ts';
 import { loginKey, namesDifferingInCase, normaliseLoginName } from './login-names.ts';
 import { UsersError } from './users-error.ts';
@@ -121,7 +121,7 @@ function makeFile(path: string): void {
     syncFile(near);
     putInPlace(near, path);
   } finally {
-    rmSync(near, { force: true });
+    removeFile(near);
   }
   syncFolder(folder);
 }

@@ -15,7 +15,7 @@ import { usersDatabasePath } from '../auth/users-schema.ts';
 import { settleMedia } from '../media/user-media.ts';
 import { FolderMediaFiles } from '../storage/files/folder.ts';
 import { lockDataFolder } from '../storage/files/data-folder-lock.ts';
-import { syncFile, syncFolder } from '../storage/files/durable.ts';
+import { removeFile, syncFile, syncFolder } from '../storage/files/durable.ts';
 import { copyRange } from '../storage/files/hashed-copy.ts';
 import { mediaPlaces } from '../storage/files/media-places.ts';
 import { removeStaged, stagingFolder } from '../storage/files/staging.ts';
@@ -144,7 +144,7 @@ function checkDatabases(folder: string, user: BackedUpUser, { files }: Manifest)
 function bringUsers(folder: string, base: string, { files }: Manifest): void {
   const target = usersDatabasePath(base);
   const near = `${target}.new`;
-  rmSync(near, { force: true });
+  removeFile(near);
   if (existsSync(target) || files['.anki-sync/users.db'] === undefined) return;
   copyFileSync(usersDatabasePath(folder), near, constants.COPYFILE_EXCL);
   chmodSync(near, 0o600);
@@ -157,7 +157,7 @@ function bringUsers(folder: string, base: string, { files }: Manifest): void {
     // a file system without hard links
     renameSync(near, target);
   }
-  rmSync(near, { force: true });
+  removeFile(near);
   syncFolder(join(base, '.anki-sync'));
 }
 
@@ -247,7 +247,7 @@ async function restoreMedia(from: string, place: UserPlace, stores: Stores, copi
       const range = backup.find(file.name, file.sha1);
       if (range !== null && range.bytes === file.bytes && copyRange(range, path) === file.sha1) staged.push({ ...file, path, offset: 0 });
       else {
-        rmSync(path, { force: true });
+        removeFile(path);
         remarks.push(`the media file ${JSON.stringify(file.name)} is ${range === null ? 'missing' : 'damaged'} in the backup`);
       }
       copied(file.bytes);

@@ -1,10 +1,10 @@
 /** Where a backup takes its copies from: a server that runs, or the data folder itself when none does. */
-import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { usersDatabasePath } from '../auth/users-schema.ts';
 import { DataFolderInUseError, lockDataFolder } from '../storage/files/data-folder-lock.ts';
-import { syncFile } from '../storage/files/durable.ts';
+import { removeFile, syncFile } from '../storage/files/durable.ts';
 import { copyDatabase } from '../storage/sqlite/database-copy.ts';
 import { connectToControl } from './control.ts';
 import { BackupError, type BackedUpUser } from './manifest.ts';
@@ -49,7 +49,7 @@ export async function openSource(base: string): Promise<BackupSource> {
 function copyUnused(base: string, folder: string, to: string): void {
   for (const name of DATABASES) {
     const from = join(base, folder, name);
-    rmSync(join(to, name), { force: true });
+    removeFile(join(to, name));
     if (!existsSync(from)) continue;
     copyDatabase(from, join(to, name));
     syncFile(join(to, name));

@@ -17,7 +17,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FileRange, MediaChange, MediaFiles, UserPlace } from '../storage.ts';
-import { makeFolder, syncFiles, syncFolder } from './durable.ts';
+import { makeFolder, removeFile, syncFiles, syncFolder } from './durable.ts';
 import { isFileName, isUnsafeName } from './file-name.ts';
 import { userFolder } from './user-folder.ts';
 
@@ -77,8 +77,8 @@ export class FolderMediaFiles implements MediaFiles {
       await syncFiles([...[...packs.values()].map((pack) => join(folders.staged, pack)), list]);
       syncFolder(folders.staged);
     } catch (error) {
-      for (const pack of packs.values()) rmSync(join(folders.staged, pack), { force: true });
-      rmSync(list, { force: true });
+      for (const pack of packs.values()) removeFile(join(folders.staged, pack));
+      removeFile(list);
       throw error;
     }
     addRanges(folders, entries);
@@ -108,7 +108,7 @@ export class FolderMediaFiles implements MediaFiles {
       }
       for (const folder of touched) syncFolder(folder);
     } finally {
-      for (const path of written.values()) rmSync(path, { force: true });
+      for (const path of written.values()) removeFile(path);
     }
   }
 
@@ -116,7 +116,7 @@ export class FolderMediaFiles implements MediaFiles {
     const folders = this.#folders(user);
     // lists first: a pack without a list says nothing
     for (const name of readdirSync(folders.staged).sort((one, other) => Number(one.endsWith('.pack')) - Number(other.endsWith('.pack')))) {
-      rmSync(join(folders.staged, name), { force: true });
+      removeFile(join(folders.staged, name));
     }
     folders.ranges.clear();
   }
@@ -294,7 +294,7 @@ function ignoresCase(folder: string): boolean {
     writeFileSync(join(probe, 'A'), '');
     return lstatSync(join(probe, 'a'), { throwIfNoEntry: false }) !== undefined;
   } finally {
-    rmSync(join(probe, 'A'), { force: true });
+    removeFile(join(probe, 'A'));
     rmdirSync(probe);
   }
 }

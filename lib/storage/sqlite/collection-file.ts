@@ -1,8 +1,8 @@
-import { lstatSync, rmSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { SyncError } from '../../errors.ts';
 import { newCollection } from '../../schema/new-collection.ts';
-import { replaceFile } from '../files/durable.ts';
+import { removeFile, replaceFile } from '../files/durable.ts';
 import type { RowKind } from '../storage.ts';
 
 /** Anki's schema 11, from rslib's `storage/schema11.sql`: what a collection looks like at rest. */
@@ -41,7 +41,7 @@ export const GRAVE_TYPE = { cards: 0, notes: 1, decks: 2 } as const;
 /** Writes a fresh account's collection beside `path` and renames it there: a crash leaves either nothing or all of it. */
 export function createCollectionFile(path: string): void {
   const temporary = `${path}.new`;
-  rmSync(temporary, { force: true });
+  removeFile(temporary);
   const db = new Database(temporary);
   try {
     db.pragma('journal_mode = delete');

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { constants, copyFileSync, existsSync, lstatSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs';
+import { constants, copyFileSync, existsSync, lstatSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
 import { SyncError } from '../../errors.ts';
-import { makeFolder, replaceFile } from '../files/durable.ts';
+import { makeFolder, removeFile, replaceFile } from '../files/durable.ts';
 import { removeStaged, stagingFolder } from '../files/staging.ts';
 import { userFolder } from '../files/user-folder.ts';
 import type { CollectionMeta, CollectionSession, CollectionStore, ExportedFile, UserPlace } from '../storage.ts';
@@ -116,7 +116,7 @@ export class SqliteCollectionStore implements CollectionStore {
       await copyClosedDatabase(this.#path(user), copy);
       return { path: copy, bytes: statSync(copy).size };
     } catch (error) {
-      rmSync(copy, { force: true });
+      await removeStaged(copy);
       throw error;
     }
   }
@@ -262,10 +262,10 @@ export class SqliteCollectionStore implements CollectionStore {
 
   #replaceAcrossFileSystems(path: string, target: string): void {
     const near = `${target}.new`;
-    rmSync(near, { force: true });
+    removeFile(near);
     copyFileSync(path, near, constants.COPYFILE_EXCL);
     replaceFile(near, target);
-    rmSync(path, { force: true });
+    removeFile(path);
   }
 
   /** Rolls back what runs and closes; SQLite then writes the log back into the file and removes it. */
@@ -320,7 +320,7 @@ function setJournalAside(path: string): void {
   for (const suffix of ['-wal', '-journal']) {
     if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.aside-${Date.now()}${suffix}`);
   }
-  rmSync(`${path}-shm`, { force: true });
+  removeFile(`${path}-shm`);
 }
 
 export default (options: SqliteCollectionOptions): CollectionStore => new SqliteCollectionStore(options);

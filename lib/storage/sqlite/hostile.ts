@@ -2,9 +2,10 @@
  * A SQLite file of which nothing is trusted: what is looked at before SQLite opens it, how it is opened, and which
  * schemas are let through. Nothing here runs anything that stands in the file.
  */
-import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import type { Database } from 'better-sqlite3';
+import { removeFile } from '../files/durable.ts';
 import { CorruptFile } from './anki2-corrupt.ts';
 import { lowerAscii, parseCreate } from './anki2-sql.ts';
 import type { PlainIndex, PlainTable } from './anki2-sql.ts';
@@ -37,7 +38,7 @@ export interface HostileSchema {
  * plain journal, and the file is then complete by itself.
  */
 export function checkBeforeOpening(path: string): void {
-  for (const suffix of ['-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
+  for (const suffix of ['-wal', '-shm', '-journal']) removeFile(path + suffix);
   const fd = openSync(path, 'r+');
   try {
     const bytes = fstatSync(fd).size;

@@ -2,11 +2,11 @@
  * The media index as Anki's server keeps it: `<base>/<folder>/media.db`, `user_version` 4.
  * A table of our own remembers what is not settled yet; Anki's server ignores it, so the folder can go back and forth.
  */
-import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { SyncError } from '../../errors.ts';
-import { makeFolder, replaceFile } from '../files/durable.ts';
+import { makeFolder, removeFile, replaceFile } from '../files/durable.ts';
 import { userFolder } from '../files/user-folder.ts';
 import type { MediaChange, MediaEntry, MediaStore, MediaTotals, UserPlace } from '../storage.ts';
 import { isThere } from './collection-file.ts';
@@ -253,7 +253,7 @@ function createIndexFile(path: string, lastUsn: number): void {
   // a log without its index would be replayed into the new one
   for (const suffix of ['-wal', '-journal']) if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.aside-${Date.now()}${suffix}`);
   const temporary = `${path}.new`;
-  for (const suffix of ['-journal', '']) rmSync(temporary + suffix, { force: true });
+  for (const suffix of ['-journal', '']) removeFile(temporary + suffix);
   const db = new Database(temporary);
   try {
     upgrade(db);

@@ -1,6 +1,6 @@
-import { constants, copyFileSync, existsSync, linkSync, readdirSync, rmSync, statSync, unlinkSync } from 'node:fs';
+import { constants, copyFileSync, existsSync, linkSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeFolder, replaceFile, syncFolder } from '../files/durable.ts';
+import { makeFolder, removeFile, replaceFile, syncFolder } from '../files/durable.ts';
 
 export interface SnapshotLimits {
   /** How many replaced collections are kept per user. Default 5. */
@@ -83,6 +83,6 @@ export function pruneSnapshots(userFolder: string, limits: SnapshotLimits): void
   let bytes = 0;
   for (const [index, name] of snapshotNames(folder).reverse().entries()) {
     bytes += statSync(join(folder, name)).size;
-    if (index > 0 && (index >= limits.maxCount || bytes > limits.maxBytes)) rmSync(join(folder, name), { force: true });
+    if (index > 0 && (index >= limits.maxCount || bytes > limits.maxBytes)) removeFile(join(folder, name));
   }
 }
