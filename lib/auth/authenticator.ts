@@ -47,11 +47,20 @@ export interface Credentials {
   username: string;
   password: string;
   clientAddress?: string;
+  /** Where the person signs in: an Anki client (the default), or the account page, where app passwords do not count. */
+  at?: 'client' | 'page';
 }
 
 export interface AuthenticatedUser {
   /** The canonical login name. The core normalises it (NFC and the case rule of the data folder) and maps it to a user id and a folder. */
   loginName: string;
+  /** The app password that was used, if it was one. */
+  appPasswordId?: string;
+  /**
+   * Who vouches for the user, where that is nobody whom passwords are shown to: `oidc:keycloak`. It cannot be asked again, so that its users are
+   * not taken for gone because the authenticators do not know them.
+   */
+  provider?: string;
 }
 
 /** A user as the core knows one. The three are different things: none is derived from another after the first mapping. */
@@ -62,4 +71,8 @@ export interface User {
   loginName: string;
   /** One safe path segment below the base folder. No two users ever share one. */
   folder: string;
+  /** See `AuthenticatedUser.provider`: who vouched for the user last. */
+  provider?: string;
+  /** Only of administrators. */
+  isAdmin?: true;
 }

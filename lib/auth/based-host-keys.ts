@@ -83,7 +83,7 @@ class BasedHostKeys implements HostKeys {
     if (known !== mark && !(known === undefined && mark === NONE)) {
       // none remembered: the user comes from another authenticator, and stays signed in
       if (known !== undefined && known !== NONE) await this.#hostKeys.revoke(user.id);
-      await this.#database.write('setEnvironmentHash', user.id, mark, true);
+      await this.#database.write('setEnvironmentHash', user.id, mark, 'none');
     }
     this.#compared.set(user.id, mark);
   }

@@ -1,3 +1,4 @@
+import { SqliteAppPasswords, type AppPasswords } from './app-passwords.ts';
 import type { Authenticator } from './authenticator.ts';
 import { EnvHostKeys } from './env-host-keys.ts';
 import { EnvUsers } from './env-users.ts';
@@ -19,6 +20,10 @@ export interface BuiltInAuthOptions {
   environment?: readonly EnvUser[];
   /** Honour host keys of the official server; see `EnvHostKeys`. Default true. */
   officialKeys?: boolean;
+  /** What a changed password ends: all host keys and app passwords of the user, or only the keys that it was used for itself. Default `all`. */
+  passwordChangeEnds?: 'all' | 'own';
+  /** Whose changes these are, for the log: `the command line`. */
+  by?: string;
   passwords?: PasswordHasherOptions;
   keys?: SqliteHostKeysOptions;
 }
@@ -30,6 +35,7 @@ export interface BuiltInAuth {
   readonly directory: UserDirectory;
   /** Management of the users with a password in the data folder. */
   readonly users: SqliteUsers;
+  readonly appPasswords: AppPasswords;
   readonly database: UsersDatabase;
   close(): Promise<void>;
 }
@@ -40,10 +46,12 @@ export async function openBuiltInAuth(base: string, options: BuiltInAuthOptions 
   const database = await UsersDatabase.open(base, {
     names: environment.map((user) => user.loginName),
     ...(options.caseSensitive !== undefined && { caseSensitive: options.caseSensitive }),
+    ...(options.by !== undefined && { by: options.by }),
   });
   const hasher = new PasswordHasher(options.passwords);
   const directory = new SqliteUserDirectory(database);
-  const users = new SqliteUsers(database, { hasher });
+  const users = new SqliteUsers(database, { hasher, passwordChangeEnds: options.passwordChangeEnds ?? 'all' });
+  const appPasswords = new SqliteAppPasswords(database, options.keys?.now === undefined ? {} : { now: options.keys.now });
   const ownKeys = new SqliteHostKeys(database, options.keys);
   let authenticator: Authenticator = users;
   let hostKeys: HostKeys = ownKeys;
@@ -56,5 +64,5 @@ export async function openBuiltInAuth(base: string, options: BuiltInAuthOptions 
     await ownKeys.close();
     await database.close();
   };
-  return { authenticator, hostKeys, directory, users, database, close };
+  return { authenticator, hostKeys, directory, users, appPasswords, database, close };
 }

@@ -14,6 +14,8 @@ export interface HostKeys {
   /** Ends one key, or with no `keyId` all of the user's. Answers how many were ended. */
   revoke(userId: string, keyId?: string): Promise<number>;
   list(userId: string): Promise<IssuedKey[]>;
+  /** A device synced just now. Called often: MUST be fast, MUST not throw, and may keep only one call a minute. */
+  synced?(key: string, device: Pick<Device, 'client' | 'address'>): void;
   close?(): Promise<void>;
 }
 
@@ -21,10 +23,21 @@ export interface Device {
   /** The `c` of the anki-sync header, for instance `anki,26.9.3 (…),lin:…`; empty for old clients. */
   client: string;
   address?: string;
+  /** The app password that the key is issued for: it ends with it. */
+  appPasswordId?: string;
+  /** Seconds since 1970 from which the key is none any more. */
+  expiresSecs?: number;
 }
 
+/** A host key is a device: nothing of which the key could be rebuilt. */
 export interface IssuedKey {
   keyId: string;
+  /** As the device described itself last. */
   client: string;
   issuedSecs: number;
+  /** Where it was last. */
+  address?: string | undefined;
+  /** When it synced last, to about a minute. */
+  lastSyncSecs?: number | undefined;
+  appPasswordId?: string | undefined;
 }

@@ -52,6 +52,8 @@ export class SqliteHostKeys implements HostKeys {
       userId: user.id,
       client: device.client.slice(0, MAX_CLIENT_CHARS),
       address: device.address?.slice(0, MAX_CLIENT_CHARS) ?? null,
+      appPasswordId: device.appPasswordId ?? null,
+      expiresSecs: device.expiresSecs ?? null,
       nowSecs: Math.floor(now() / 1000),
       softLimit,
       unusedDays,

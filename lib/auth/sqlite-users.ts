@@ -4,10 +4,9 @@ import type { AuthenticatedUser, Authenticator, Credentials, User } from './auth
 import { loginNameOrNull, normaliseLoginName } from './login-names.ts';
 import { PasswordHasher } from './password-hash.ts';
 import type { PasswordHasherOptions } from './password-hash.ts';
-import { userOf } from './user-directory.ts';
-import type { UsersDatabase } from './users-database.ts';
+import { userOf, type UsersDatabase } from './users-database.ts';
 import { UsersError } from './users-error.ts';
-import type { UserRow } from './users-writes.ts';
+import type { EndedKeys, UserRow } from './users-writes.ts';
 
 const MAX_PASSWORD_BYTES = 1024;
 
@@ -27,9 +26,11 @@ export type PasswordVerdict = 'right' | 'wrong' | 'unknown user' | 'disabled' | 
 export class SqliteUsers implements Authenticator {
   readonly #database: UsersDatabase;
   readonly #hasher: PasswordHasher;
+  readonly #passwordChangeEnds: 'all' | 'own';
 
-  constructor(database: UsersDatabase, options: { hasher?: PasswordHasher } & PasswordHasherOptions = {}) {
+  constructor(database: UsersDatabase, options: { hasher?: PasswordHasher; passwordChangeEnds?: 'all' | 'own' } & PasswordHasherOptions = {}) {
     this.#database = database;
+    this.#passwordChangeEnds = options.passwordChangeEnds ?? 'all';
     this.#hasher = options.hasher ?? new PasswordHasher(options);
   }
 
@@ -78,15 +79,21 @@ export class SqliteUsers implements Authenticator {
   }
 
   /**
-   * Changes or sets a password. Every device has to sign in again, unless `keepKeys`.
+   * Changes or sets a password. What ends with the old one: by default `all` host keys, and the app passwords; with `own` only the keys of
+   * devices that signed in with the password itself; `none` with `keepKeys`.
    *
    * @throws UsersError USER_UNKNOWN, PASSWORD_INVALID
    */
-  async setPassword(username: string, password: string, options: { keepKeys?: boolean } = {}): Promise<{ user: User; endedKeys: number }> {
+  async setPassword(
+    username: string,
+    password: string,
+    options: { keepKeys?: boolean; ends?: EndedKeys } = {},
+  ): Promise<{ user: User; endedKeys: number }> {
     checkPassword(password);
     const row = this.#row(username);
     const hash = await this.#hasher.hash(password);
-    return { user: userOf(row), endedKeys: await this.#database.write('setPassword', row.id, hash, options.keepKeys ?? false) };
+    const ends = options.keepKeys === true ? 'none' : options.ends ?? this.#passwordChangeEnds;
+    return { user: userOf(row), endedKeys: await this.#database.write('setPassword', row.id, hash, ends) };
   }
 
   async list(): Promise<UserEntry[]> {
@@ -124,6 +131,18 @@ export class SqliteUsers implements Authenticator {
   /** @throws UsersError USER_UNKNOWN */
   async enable(username: string): Promise<User> {
     return this.#setDisabled(username, false);
+  }
+
+  /** Administrators see all users on the account page. @throws UsersError USER_UNKNOWN */
+  async setAdmin(username: string, isAdmin: boolean): Promise<User> {
+    const row = this.#row(username);
+    await this.#database.write('setAdmin', row.id, isAdmin);
+    return userOf({ ...row, is_admin: isAdmin ? 1 : 0 });
+  }
+
+  /** The user of a name. @throws UsersError NAME_INVALID, USER_UNKNOWN */
+  named(username: string): User {
+    return userOf(this.#row(username));
   }
 
   /** For the operator, who may know what a client must not. */

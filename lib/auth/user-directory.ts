@@ -1,8 +1,7 @@
 import { SyncError } from '../errors.ts';
 import type { User } from './authenticator.ts';
 import { loginNameOrNull } from './login-names.ts';
-import type { UsersDatabase } from './users-database.ts';
-import type { UserRow } from './users-writes.ts';
+import { userOf, type UsersDatabase } from './users-database.ts';
 
 /**
  * Maps the login name that any `Authenticator` vouches for to the user: id and folder.
@@ -10,18 +9,14 @@ import type { UserRow } from './users-writes.ts';
  */
 export interface UserDirectory {
   /**
-   * The user of a login name, made if there is none yet.
+   * The user of a login name, made if there is none yet. A `provider` (see `AuthenticatedUser`) is remembered until the user signs in another
+   * way: null says that it was a password of the user's own; left out, what is remembered stays.
    *
    * @throws SyncError PASSWORD_WRONG for a disabled user, or a name that cannot be a login name
    */
-  userFor(loginName: string): Promise<User>;
+  userFor(loginName: string, signIn?: { provider?: string | null | undefined }): Promise<User>;
   userById(id: string): Promise<User | null>;
   list(): Promise<User[]>;
-}
-
-/** The user of a row, without what only this room may know. */
-export function userOf(row: UserRow): User {
-  return { id: row.id, loginName: row.login_name, folder: row.folder };
 }
 
 export class SqliteUserDirectory implements UserDirectory {
@@ -31,12 +26,14 @@ export class SqliteUserDirectory implements UserDirectory {
     this.#database = database;
   }
 
-  async userFor(loginName: string): Promise<User> {
+  async userFor(loginName: string, { provider }: { provider?: string | null | undefined } = {}): Promise<User> {
     const name = loginNameOrNull(loginName);
     if (name === null) throw new SyncError('PASSWORD_WRONG', 'wrong user name or password', { detail: 'not a usable login name' });
     const row = this.#database.userByLoginName(name) ?? await this.#database.write('ensureUser', name, null, false);
     if (row.disabled !== 0) throw new SyncError('PASSWORD_WRONG', 'wrong user name or password', { detail: 'the user is disabled' });
-    return userOf(row);
+    if (provider === undefined || provider === row.provider) return userOf(row);
+    await this.#database.write('setProvider', row.id, provider);
+    return userOf({ ...row, provider });
   }
 
   async userById(id: string): Promise<User | null> {

@@ -9,7 +9,7 @@ import { UsersError } from './users-error.ts';
 import { usersDatabasePath } from './users-schema.ts';
 import type { FirstStartOptions } from './users-schema.ts';
 import type { ThreadAnswer, ThreadCall, ThreadData } from './users-thread.ts';
-import type { UserRow, WriteArgs, WriteName, WriteResult } from './users-writes.ts';
+import { USER_COLUMNS, type AuditRow, type UserRow, type WriteArgs, type WriteName, type WriteResult } from './users-writes.ts';
 
 export type { UserRow } from './users-writes.ts';
 
@@ -17,6 +17,8 @@ export type { UserRow } from './users-writes.ts';
 export interface KeyOwner {
   readonly user: User;
   readonly lastUsedDay: number;
+  /** Null: does not end by itself. */
+  readonly expiresSecs: number | null;
 }
 
 export interface KeyRow {
@@ -25,10 +27,23 @@ export interface KeyRow {
   address: string | null;
   issued_secs: number;
   last_used_day: number;
+  last_sync_secs: number | null;
+  app_password_id: string | null;
+  expires_secs: number | null;
+}
+
+/** One row of `app_passwords`, without the hash. */
+export interface AppPasswordRow {
+  id: string;
+  user_id: string;
+  name: string;
+  created_secs: number;
+  expires_secs: number | null;
+  last_used_secs: number | null;
 }
 
 const CACHED_KEYS = 10_000;
-const USER_COLUMNS = 'id, login_name, folder, routing_id, password_hash, environment_hash, disabled, created_secs';
+const APP_PASSWORD_COLUMNS = 'id, user_id, name, created_secs, expires_secs, last_used_secs';
 
 /** Of the writing thread, which holds one write at a time. */
 const THREAD_HEAP_MEGS = 64;
@@ -52,12 +67,15 @@ export class UsersDatabase {
   #closed = false;
   readonly #db: Database.Database;
   readonly #dataVersion: Database.Statement<[], number>;
-  readonly #keyOwner: Database.Statement<[string], { id: string; login_name: string; folder: string; last_used_day: number }>;
+  readonly #keyOwner: Database.Statement<[string], UserRow & { last_used_day: number; expires_secs: number | null }>;
   readonly #environmentSeal: Database.Statement<[string], string | null>;
   readonly #userById: Database.Statement<[string], UserRow>;
   readonly #userByKey: Database.Statement<[string], UserRow>;
   readonly #users: Database.Statement<[], UserRow>;
   readonly #keys: Database.Statement<[string], KeyRow>;
+  readonly #appPasswords: Database.Statement<[string], AppPasswordRow>;
+  readonly #appPasswordByHash: Database.Statement<[string], AppPasswordRow>;
+  readonly #audit: Database.Statement<[], AuditRow>;
   #cache = new Map<string, KeyOwner>();
   #cachedVersion = -1;
 
@@ -82,13 +100,16 @@ export class UsersDatabase {
     this.#thread = thread;
     this.#db = new Database(usersDatabasePath(base), { readonly: true, fileMustExist: true, timeout: READ_TIMEOUT_MILLIS });
     this.#dataVersion = this.#db.prepare<[], number>('PRAGMA data_version').pluck();
-    this.#keyOwner = this.#db.prepare(`SELECT users.id, login_name, folder, last_used_day
+    this.#keyOwner = this.#db.prepare(`SELECT ${USER_COLUMNS}, last_used_day, expires_secs
       FROM host_keys JOIN users ON users.id = user_id WHERE key_hash = ? AND NOT disabled`);
     this.#environmentSeal = this.#db.prepare<[string], string | null>('SELECT environment_seal FROM host_keys WHERE key_hash = ?').pluck();
     this.#userById = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users WHERE id = ?`);
     this.#userByKey = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users WHERE login_key = ?`);
     this.#users = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users ORDER BY login_key`);
-    this.#keys = this.#db.prepare(`SELECT key_id, client, address, issued_secs, last_used_day
+    this.#appPasswords = this.#db.prepare(`SELECT ${APP_PASSWORD_COLUMNS} FROM app_passwords WHERE user_id = ? ORDER BY created_secs, id`);
+    this.#appPasswordByHash = this.#db.prepare(`SELECT ${APP_PASSWORD_COLUMNS} FROM app_passwords WHERE password_hash = ?`);
+    this.#audit = this.#db.prepare('SELECT number, at_secs, event, login_name, detail FROM audit ORDER BY number');
+    this.#keys = this.#db.prepare(`SELECT key_id, client, address, issued_secs, last_used_day, last_sync_secs, app_password_id, expires_secs
       FROM host_keys WHERE user_id = ? ORDER BY issued_secs, key_id`);
   }
 
@@ -112,7 +133,7 @@ export class UsersDatabase {
       if (cached !== undefined) return cached;
       const row = this.#keyOwner.get(keyHash);
       if (row === undefined) return undefined;
-      const owner = { user: Object.freeze({ id: row.id, loginName: row.login_name, folder: row.folder }), lastUsedDay: row.last_used_day };
+      const owner = { user: Object.freeze(userOf(row)), lastUsedDay: row.last_used_day, expiresSecs: row.expires_secs };
       if (this.#cache.size >= CACHED_KEYS) this.#cache.clear();
       this.#cache.set(keyHash, owner);
       return owner;
@@ -141,6 +162,24 @@ export class UsersDatabase {
     return reading(() => this.#keys.all(userId));
   }
 
+  appPasswordsOf(userId: string): AppPasswordRow[] {
+    return reading(() => this.#appPasswords.all(userId));
+  }
+
+  appPasswordByHash(passwordHash: string): AppPasswordRow | undefined {
+    return reading(() => this.#appPasswordByHash.get(passwordHash));
+  }
+
+  /** What happened and was not told yet, oldest first. */
+  audit(): AuditRow[] {
+    return reading(() => this.#audit.all());
+  }
+
+  /** Another number after each commit, by whomever. */
+  dataVersion(): number {
+    return reading(() => this.#dataVersion.get()!);
+  }
+
   /** Waits for running writes. */
   async close(): Promise<void> {
     // the reader first: whoever closes last writes the log back into the database, which belongs in the thread
@@ -148,6 +187,17 @@ export class UsersDatabase {
     this.#db.close();
     await this.#thread.close();
   }
+}
+
+/** The user of a row, without what only this room may know. */
+export function userOf(row: UserRow): User {
+  return {
+    id: row.id,
+    loginName: row.login_name,
+    folder: row.folder,
+    ...(row.provider === null ? {} : { provider: row.provider }),
+    ...(row.is_admin === 0 ? {} : { isAdmin: true as const }),
+  };
 }
 
 /** Failing to read is never an answer: null would become 403, and clients would throw their keys away. */

@@ -8,6 +8,7 @@ export type UsersErrorCode =
   | 'NAME_INVALID'
   | 'NAMES_CLASH'
   | 'PASSWORD_INVALID'
+  | 'APP_PASSWORD_INVALID'
   | 'CASE_RULE_FIXED'
   | 'FOLDER_AMBIGUOUS'
   | 'DATABASE_TOO_NEW'

@@ -35,9 +35,35 @@ const MIGRATIONS = [
    CREATE INDEX host_keys_of_user ON host_keys (user_id);`,
   // HMAC-SHA-256 of the environment's password, base64url; its secret is the host key, which only the client has: see env-host-keys.ts
   'ALTER TABLE host_keys ADD COLUMN environment_seal TEXT;',
+  `CREATE TABLE app_passwords (
+     id TEXT PRIMARY KEY,
+     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+     name TEXT NOT NULL,
+     password_hash TEXT NOT NULL UNIQUE,      -- SHA-256, base64url; see app-passwords.ts
+     created_secs INTEGER NOT NULL,
+     expires_secs INTEGER,                    -- null: does not end by itself
+     last_used_secs INTEGER                   -- null: nobody has signed in with it
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX app_passwords_of_user ON app_passwords (user_id);
+   ALTER TABLE host_keys ADD COLUMN app_password_id TEXT REFERENCES app_passwords (id) ON DELETE CASCADE;
+   CREATE INDEX host_keys_of_app_password ON host_keys (app_password_id) WHERE app_password_id IS NOT NULL;
+   ALTER TABLE host_keys ADD COLUMN expires_secs INTEGER;
+   ALTER TABLE host_keys ADD COLUMN last_sync_secs INTEGER;
+   ALTER TABLE users ADD COLUMN is_admin INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE users ADD COLUMN provider TEXT; -- who vouched for the user last, where that cannot be asked again; see authenticator.ts
+   -- what happened to users and keys, until a server has written it into its log; see audit-log.ts
+   CREATE TABLE audit (
+     number INTEGER PRIMARY KEY AUTOINCREMENT,
+     at_secs INTEGER NOT NULL,
+     event TEXT NOT NULL,
+     login_name TEXT NOT NULL,
+     detail TEXT NOT NULL
+   ) STRICT;`,
 ];
 
 export interface FirstStartOptions {
+  /** Whose writes these are, for the log: `the command line`. Default: nobody's name. */
+  by?: string;
   /** Whether `Bob` and `bob` are two users. Fixed at first start; left out, the folders and names that are there decide. */
   caseSensitive?: boolean;
   /** Login names known from elsewhere, for instance the environment. */

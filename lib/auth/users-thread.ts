@@ -32,7 +32,7 @@ function failed(id: number, error: unknown): ThreadAnswer {
 function start(): void {
   let context: WriteContext;
   try {
-    context = { ...openForWriting(base, options), base };
+    context = { ...openForWriting(base, options), base, by: options.by ?? '' };
   } catch (error) {
     port.postMessage(failed(0, error));
     port.close();

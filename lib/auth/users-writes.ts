@@ -15,13 +15,38 @@ export interface UserRow {
   environment_hash: string | null;
   disabled: number;
   created_secs: number;
+  is_admin: number;
+  provider: string | null;
 }
 
 export interface WriteContext {
   db: Database;
   base: string;
   caseSensitive: boolean;
+  /** Whose writes these are, for the log: `the command line`; empty for a server. */
+  by: string;
 }
+
+/** One row of `audit`. */
+export interface AuditRow {
+  number: number;
+  at_secs: number;
+  event: AuditEvent;
+  login_name: string;
+  detail: string;
+}
+
+/** What happens to users and keys, by names that stay. */
+export type AuditEvent =
+  | 'user.added'
+  | 'user.disabled'
+  | 'user.enabled'
+  | 'user.removed'
+  | 'user.admin'
+  | 'password.changed'
+  | 'app-password.created'
+  | 'app-password.revoked'
+  | 'keys.revoked';
 
 export interface NewKey {
   keyHash: string;
@@ -29,6 +54,8 @@ export interface NewKey {
   userId: string;
   client: string;
   address: string | null;
+  appPasswordId: string | null;
+  expiresSecs: number | null;
   nowSecs: number;
   /** Above this many keys of the user, those unused for `unusedDays` end. */
   softLimit: number;
@@ -37,8 +64,32 @@ export interface NewKey {
   hardLimit: number;
 }
 
+export interface NewAppPasswordRow {
+  id: string;
+  userId: string;
+  name: string;
+  passwordHash: string;
+  nowSecs: number;
+  expiresSecs: number | null;
+  /** So many of one user, and no more. */
+  maxCount: number;
+}
+
+/** What a device did last. */
+export interface DeviceSync {
+  keyHash: string;
+  client: string;
+  address: string | null;
+  atSecs: number;
+}
+
+/** Which keys a changed password ends: all, with the app passwords; those that no app password was used for; none. */
+export type EndedKeys = 'all' | 'own' | 'none';
+
 const SECS_PER_DAY = 86_400;
-const USER_COLUMNS = 'id, login_name, folder, routing_id, password_hash, environment_hash, disabled, created_secs';
+/** Without a server that tells them, the oldest are forgotten. */
+const MAX_AUDIT_ROWS = 10_000;
+export const USER_COLUMNS = 'id, login_name, folder, routing_id, password_hash, environment_hash, disabled, created_secs, is_admin, provider';
 
 /** Letters and digits only, in lower case: safe in routing rules, logs and file names. */
 export function randomId(chars: number): string {
@@ -49,7 +100,8 @@ export function randomId(chars: number): string {
 /** Every change to the users' database. Each runs in a transaction of its own, in the thread. */
 export const WRITES = {
   /** The user of a normalised login name, made if there is none. */
-  ensureUser({ db, base, caseSensitive }: WriteContext, loginName: string, passwordHash: string | null, mustBeNew: boolean): UserRow {
+  ensureUser(context: WriteContext, loginName: string, passwordHash: string | null, mustBeNew: boolean): UserRow {
+    const { db, base, caseSensitive } = context;
     const key = loginKey(loginName, caseSensitive);
     const find = db.prepare<[string], UserRow>(`SELECT ${USER_COLUMNS} FROM users WHERE login_key = ?`);
     const known = find.get(key);
@@ -60,17 +112,20 @@ export const WRITES = {
     const fold = foldFolder(loginName);
     const taken = db.prepare<[string], string>('SELECT folder FROM users WHERE folder_fold = ?').pluck().all(fold);
     const folder = chooseFolder({ loginName, caseSensitive, entries: entriesOfFold(base, fold), taken });
+    const id = randomId(16);
     db.prepare(`INSERT INTO users (id, login_name, login_key, folder, folder_fold, routing_id, password_hash, created_secs)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
-      .run(randomId(16), loginName, key, folder, foldFolder(folder), randomId(16), passwordHash, Math.floor(Date.now() / 1000));
+      .run(id, loginName, key, folder, foldFolder(folder), randomId(16), passwordHash, Math.floor(Date.now() / 1000));
+    note(context, 'user.added', id, '');
     return find.get(key)!;
   },
 
   /** Answers how many host keys ended. */
-  setPassword({ db }: WriteContext, userId: string, passwordHash: string, keepKeys: boolean): number {
-    const { changes } = db.prepare('UPDATE users SET password_hash = ? WHERE id = ?').run(passwordHash, userId);
+  setPassword(context: WriteContext, userId: string, passwordHash: string, ends: EndedKeys): number {
+    const { changes } = context.db.prepare('UPDATE users SET password_hash = ? WHERE id = ?').run(passwordHash, userId);
     if (changes === 0) throw new UsersError('USER_UNKNOWN', 'this user was removed meanwhile');
-    return keepKeys ? 0 : endKeys(db, userId);
+    note(context, 'password.changed', userId, '');
+    return endKeys(context, userId, ends, 'another password');
   },
 
   /** Same password, newer parameters. Only where the password was not changed since it was checked. */
@@ -79,20 +134,68 @@ export const WRITES = {
   },
 
   /** Remembers the environment's password, and ends the keys that were issued under another one. Answers how many. */
-  setEnvironmentHash({ db }: WriteContext, userId: string, hash: string, keepKeys: boolean): number {
-    db.prepare('UPDATE users SET environment_hash = ? WHERE id = ?').run(hash, userId);
-    return keepKeys ? 0 : endKeys(db, userId);
+  setEnvironmentHash(context: WriteContext, userId: string, hash: string, ends: EndedKeys): number {
+    context.db.prepare('UPDATE users SET environment_hash = ? WHERE id = ?').run(hash, userId);
+    return endKeys(context, userId, ends, 'another password, or gone from where the user came from');
   },
 
-  setDisabled({ db }: WriteContext, userId: string, disabled: boolean): void {
-    db.prepare('UPDATE users SET disabled = ? WHERE id = ?').run(disabled ? 1 : 0, userId);
+  setDisabled(context: WriteContext, userId: string, disabled: boolean): void {
+    const { changes } = context.db.prepare('UPDATE users SET disabled = ? WHERE id = ? AND disabled <> ?').run(disabled ? 1 : 0, userId, disabled ? 1 : 0);
+    if (changes > 0) note(context, disabled ? 'user.disabled' : 'user.enabled', userId, '');
+  },
+
+  setAdmin(context: WriteContext, userId: string, isAdmin: boolean): void {
+    const { changes } = context.db.prepare('UPDATE users SET is_admin = ? WHERE id = ? AND is_admin <> ?').run(isAdmin ? 1 : 0, userId, isAdmin ? 1 : 0);
+    if (changes > 0) note(context, 'user.admin', userId, isAdmin ? 'is an administrator' : 'is no administrator any more');
+  },
+
+  setProvider({ db }: WriteContext, userId: string, provider: string | null): void {
+    db.prepare('UPDATE users SET provider = ? WHERE id = ?').run(provider, userId);
   },
 
   /** Answers how many host keys ended. */
-  removeUser({ db }: WriteContext, userId: string): number {
-    const ended = endKeys(db, userId);
-    db.prepare('DELETE FROM users WHERE id = ?').run(userId);
+  removeUser(context: WriteContext, userId: string): number {
+    const ended = endKeys(context, userId, 'all', 'the user was removed');
+    note(context, 'user.removed', userId, '');
+    context.db.prepare('DELETE FROM users WHERE id = ?').run(userId);
     return ended;
+  },
+
+  addAppPassword(context: WriteContext, { id, userId, name, passwordHash, nowSecs, expiresSecs, maxCount }: NewAppPasswordRow): void {
+    const { db } = context;
+    if (db.prepare('SELECT 1 FROM users WHERE id = ?').get(userId) === undefined) throw new UsersError('USER_UNKNOWN', 'this user was removed meanwhile');
+    const count = db.prepare<[string], number>('SELECT count(*) FROM app_passwords WHERE user_id = ?').pluck().get(userId)!;
+    if (count >= maxCount) throw new UsersError('APP_PASSWORD_INVALID', `${maxCount} app passwords are the most that one user can have: revoke some first`);
+    db.prepare('INSERT INTO app_passwords (id, user_id, name, password_hash, created_secs, expires_secs) VALUES (?, ?, ?, ?, ?, ?)')
+      .run(id, userId, name, passwordHash, nowSecs, expiresSecs);
+    note(context, 'app-password.created', userId, named(id, name));
+  },
+
+  /** False when the user has none of this id. Its host keys end with it. */
+  removeAppPassword(context: WriteContext, userId: string, id: string): boolean {
+    const { db } = context;
+    const name = db.prepare<[string, string], string>('SELECT name FROM app_passwords WHERE user_id = ? AND id = ?').pluck().get(userId, id);
+    if (name === undefined) return false;
+    const ended = db.prepare('DELETE FROM host_keys WHERE app_password_id = ?').run(id).changes;
+    db.prepare('DELETE FROM app_passwords WHERE id = ?').run(id);
+    note(context, 'app-password.revoked', userId, named(id, name));
+    noteEnded(context, userId, ended, 'their app password was revoked');
+    return true;
+  },
+
+  markAppPasswordUsed({ db }: WriteContext, id: string, nowSecs: number): void {
+    db.prepare('UPDATE app_passwords SET last_used_secs = ? WHERE id = ?').run(nowSecs, id);
+  },
+
+  /** Host keys of app passwords that ended by their date: they hold no more, and go with a word. */
+  endExpired(context: WriteContext, nowSecs: number): void {
+    const owners = context.db.prepare<[number], string>('DELETE FROM host_keys WHERE expires_secs <= ? RETURNING user_id').pluck().all(nowSecs);
+    for (const [userId, ended] of Map.groupBy(owners, (owner) => owner)) noteEnded(context, userId, ended.length, 'their app password ended by its date');
+  },
+
+  /** What a server has told. */
+  forgetAudit({ db }: WriteContext, upTo: number): void {
+    db.prepare('DELETE FROM audit WHERE number <= ?').run(upTo);
   },
 
   /** False when the user is gone or disabled. */
@@ -100,8 +203,10 @@ export const WRITES = {
     const active = db.prepare('SELECT 1 FROM users WHERE id = ? AND NOT disabled').get(key.userId);
     if (active === undefined) return false;
     const today = Math.floor(key.nowSecs / SECS_PER_DAY);
-    db.prepare('INSERT INTO host_keys (key_hash, key_id, user_id, client, address, issued_secs, last_used_day) VALUES (?, ?, ?, ?, ?, ?, ?)')
-      .run(key.keyHash, key.keyId, key.userId, key.client, key.address, key.nowSecs, today);
+    // revoked since it was looked at
+    if (key.appPasswordId !== null && db.prepare('SELECT 1 FROM app_passwords WHERE id = ?').get(key.appPasswordId) === undefined) return false;
+    db.prepare(`INSERT INTO host_keys (key_hash, key_id, user_id, client, address, issued_secs, last_used_day, app_password_id, expires_secs)
+      VALUES (@keyHash, @keyId, @userId, @client, @address, @nowSecs, @today, @appPasswordId, @expiresSecs)`).run({ ...key, today });
     const count = (): number => db.prepare<[string], number>('SELECT count(*) FROM host_keys WHERE user_id = ?').pluck().get(key.userId)!;
     if (count() > key.softLimit) {
       db.prepare('DELETE FROM host_keys WHERE user_id = ? AND last_used_day < ?').run(key.userId, today - key.unusedDays);
@@ -123,14 +228,23 @@ export const WRITES = {
   },
 
   /** Ends one key, or all of the user's. Answers how many. */
-  revokeKeys({ db }: WriteContext, userId: string, keyId: string | null): number {
-    if (keyId === null) return endKeys(db, userId);
-    return db.prepare('DELETE FROM host_keys WHERE user_id = ? AND key_id = ?').run(userId, keyId).changes;
+  revokeKeys(context: WriteContext, userId: string, keyId: string | null): number {
+    const { db } = context;
+    const ended = keyId === null
+      ? db.prepare('DELETE FROM host_keys WHERE user_id = ?').run(userId).changes
+      : db.prepare('DELETE FROM host_keys WHERE user_id = ? AND key_id = ?').run(userId, keyId).changes;
+    noteEnded(context, userId, ended, '');
+    return ended;
   },
 
   markUsed({ db }: WriteContext, keyHashes: string[], day: number): void {
     const mark = db.prepare('UPDATE host_keys SET last_used_day = ? WHERE key_hash = ? AND last_used_day < ?');
     for (const keyHash of keyHashes) mark.run(day, keyHash, day);
+  },
+
+  markSynced({ db }: WriteContext, syncs: DeviceSync[]): void {
+    const mark = db.prepare('UPDATE host_keys SET last_sync_secs = @atSecs, address = @address, client = @client WHERE key_hash = @keyHash');
+    for (const sync of syncs) mark.run(sync);
   },
 };
 
@@ -148,8 +262,32 @@ function entriesOfFold(base: string, fold: string): { name: string; isFolder: bo
   return entries;
 }
 
-function endKeys(db: Database, userId: string): number {
-  return db.prepare('DELETE FROM host_keys WHERE user_id = ?').run(userId).changes;
+function endKeys(context: WriteContext, userId: string, ends: EndedKeys, reason: string): number {
+  if (ends === 'none') return 0;
+  const { db } = context;
+  const ended = db.prepare(`DELETE FROM host_keys WHERE user_id = ? ${ends === 'own' ? 'AND app_password_id IS NULL' : ''}`).run(userId).changes;
+  if (ends === 'all') {
+    const revoked = db.prepare<[string], { id: string; name: string }>('DELETE FROM app_passwords WHERE user_id = ? RETURNING id, name').all(userId);
+    for (const { id, name } of revoked) note(context, 'app-password.revoked', userId, `${named(id, name)}, ${reason}`);
+  }
+  noteEnded(context, userId, ended, reason);
+  return ended;
+}
+
+function noteEnded(context: WriteContext, userId: string, count: number, reason: string): void {
+  if (count > 0) note(context, 'keys.revoked', userId, `${count} host key${count === 1 ? '' : 's'} ended${reason === '' ? '' : `: ${reason}`}`);
+}
+
+/** In the transaction of what it tells: it is told if and only if it happened. */
+function note({ db, by }: WriteContext, event: AuditEvent, userId: string, detail: string): void {
+  const words = [detail, by === '' ? '' : `by ${by}`].filter((each) => each !== '').join(', ');
+  const { lastInsertRowid } = db.prepare(`INSERT INTO audit (at_secs, event, login_name, detail)
+    VALUES (?, ?, (SELECT login_name FROM users WHERE id = ?), ?)`).run(Math.floor(Date.now() / 1000), event, userId, words);
+  db.prepare('DELETE FROM audit WHERE number <= ?').run(Number(lastInsertRowid) - MAX_AUDIT_ROWS);
+}
+
+function named(id: string, name: string): string {
+  return `app password ${JSON.stringify(name)} (${id})`;
 }
 
 type Tail<T extends unknown[]> = T extends [unknown, ...infer Rest] ? Rest : never;
