@@ -9,7 +9,7 @@ import { UsersError } from './users-error.ts';
 import { usersDatabasePath } from './users-schema.ts';
 import type { FirstStartOptions } from './users-schema.ts';
 import type { ThreadAnswer, ThreadCall, ThreadData } from './users-thread.ts';
-import { USER_COLUMNS, type AuditRow, type UserRow, type WriteArgs, type WriteName, type WriteResult } from './users-writes.ts';
+import { USER_COLUMNS, type AuditRow, type PageSessionRow, type UserRow, type WriteArgs, type WriteName, type WriteResult } from './users-writes.ts';
 
 export type { UserRow } from './users-writes.ts';
 
@@ -76,6 +76,7 @@ export class UsersDatabase {
   readonly #appPasswords: Database.Statement<[string], AppPasswordRow>;
   readonly #appPasswordByHash: Database.Statement<[string], AppPasswordRow>;
   readonly #audit: Database.Statement<[], AuditRow>;
+  readonly #pageSession: Database.Statement<[string], PageSessionRow>;
   #cache = new Map<string, KeyOwner>();
   #cachedVersion = -1;
 
@@ -109,6 +110,8 @@ export class UsersDatabase {
     this.#appPasswords = this.#db.prepare(`SELECT ${APP_PASSWORD_COLUMNS} FROM app_passwords WHERE user_id = ? ORDER BY created_secs, id`);
     this.#appPasswordByHash = this.#db.prepare(`SELECT ${APP_PASSWORD_COLUMNS} FROM app_passwords WHERE password_hash = ?`);
     this.#audit = this.#db.prepare('SELECT number, at_secs, event, login_name, detail FROM audit ORDER BY number');
+    this.#pageSession = this.#db.prepare(`SELECT session_hash, user_id, via, seal, signed_in_secs, used_secs
+      FROM page_sessions JOIN users ON users.id = user_id WHERE session_hash = ? AND NOT disabled`);
     this.#keys = this.#db.prepare(`SELECT key_id, client, address, issued_secs, last_used_day, last_sync_secs, app_password_id, expires_secs
       FROM host_keys WHERE user_id = ? ORDER BY issued_secs, key_id`);
   }
@@ -168,6 +171,11 @@ export class UsersDatabase {
 
   appPasswordByHash(passwordHash: string): AppPasswordRow | undefined {
     return reading(() => this.#appPasswordByHash.get(passwordHash));
+  }
+
+  /** Undefined when there is none, or the user is disabled. */
+  pageSession(sessionHash: string): PageSessionRow | undefined {
+    return reading(() => this.#pageSession.get(sessionHash));
   }
 
   /** What happened and was not told yet, oldest first. */

@@ -59,6 +59,15 @@ const MIGRATIONS = [
      login_name TEXT NOT NULL,
      detail TEXT NOT NULL
    ) STRICT;`,
+  `CREATE TABLE page_sessions (
+     session_hash TEXT PRIMARY KEY,           -- SHA-256 of the cookie, base64url
+     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+     via TEXT NOT NULL,                       -- password, portal, or oidc:<id of the provider>
+     seal TEXT,                               -- HMAC-SHA-256 of what the sign-in rested on; its secret is the cookie: see account/sessions.ts
+     signed_in_secs INTEGER NOT NULL,
+     used_secs INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX page_sessions_of_user ON page_sessions (user_id);`,
 ];
 
 export interface FirstStartOptions {

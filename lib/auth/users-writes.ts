@@ -75,6 +75,16 @@ export interface NewAppPasswordRow {
   maxCount: number;
 }
 
+/** One row of `page_sessions`: a browser that is signed in on the account page. */
+export interface PageSessionRow {
+  session_hash: string;
+  user_id: string;
+  via: string;
+  seal: string | null;
+  signed_in_secs: number;
+  used_secs: number;
+}
+
 /** What a device did last. */
 export interface DeviceSync {
   keyHash: string;
@@ -125,6 +135,8 @@ export const WRITES = {
     const { changes } = context.db.prepare('UPDATE users SET password_hash = ? WHERE id = ?').run(passwordHash, userId);
     if (changes === 0) throw new UsersError('USER_UNKNOWN', 'this user was removed meanwhile');
     note(context, 'password.changed', userId, '');
+    // whatever keys are kept: browsers sign in again
+    endPageSessions(context, userId);
     return endKeys(context, userId, ends, 'another password');
   },
 
@@ -142,6 +154,7 @@ export const WRITES = {
   setDisabled(context: WriteContext, userId: string, disabled: boolean): void {
     const { changes } = context.db.prepare('UPDATE users SET disabled = ? WHERE id = ? AND disabled <> ?').run(disabled ? 1 : 0, userId, disabled ? 1 : 0);
     if (changes > 0) note(context, disabled ? 'user.disabled' : 'user.enabled', userId, '');
+    if (disabled) endPageSessions(context, userId);
   },
 
   setAdmin(context: WriteContext, userId: string, isAdmin: boolean): void {
@@ -192,6 +205,30 @@ export const WRITES = {
     const owners = context.db.prepare<[number], string>('DELETE FROM host_keys WHERE expires_secs <= ? RETURNING user_id').pluck().all(nowSecs);
     for (const [userId, ended] of Map.groupBy(owners, (owner) => owner)) noteEnded(context, userId, ended.length, 'their app password ended by its date');
   },
+
+  /** In place of `replacedHash`, if that is given. False when the user is gone or disabled. Above `maxCount` of the user, the oldest end. */
+  addPageSession({ db }: WriteContext, session: PageSessionRow, replacedHash: string | null, maxCount: number): boolean {
+    db.prepare('DELETE FROM page_sessions WHERE session_hash = ?').run(replacedHash);
+    if (db.prepare('SELECT 1 FROM users WHERE id = ? AND NOT disabled').get(session.user_id) === undefined) return false;
+    db.prepare(`INSERT INTO page_sessions (session_hash, user_id, via, seal, signed_in_secs, used_secs)
+      VALUES (@session_hash, @user_id, @via, @seal, @signed_in_secs, @used_secs)`).run(session);
+    db.prepare(`DELETE FROM page_sessions WHERE session_hash IN (
+      SELECT session_hash FROM page_sessions WHERE user_id = ? ORDER BY signed_in_secs DESC, used_secs DESC LIMIT -1 OFFSET ?)`)
+      .run(session.user_id, maxCount);
+    return true;
+  },
+
+  /** Also forgets all those that ended by themselves. */
+  markPageSessionUsed({ db }: WriteContext, sessionHash: string, nowSecs: number, signedInAfterSecs: number, usedAfterSecs: number): void {
+    db.prepare('UPDATE page_sessions SET used_secs = ? WHERE session_hash = ?').run(nowSecs, sessionHash);
+    db.prepare('DELETE FROM page_sessions WHERE signed_in_secs <= ? OR used_secs <= ?').run(signedInAfterSecs, usedAfterSecs);
+  },
+
+  endPageSession({ db }: WriteContext, sessionHash: string): void {
+    db.prepare('DELETE FROM page_sessions WHERE session_hash = ?').run(sessionHash);
+  },
+
+  endPageSessions,
 
   /** What a server has told. */
   forgetAudit({ db }: WriteContext, upTo: number): void {
@@ -264,6 +301,7 @@ function entriesOfFold(base: string, fold: string): { name: string; isFolder: bo
 
 function endKeys(context: WriteContext, userId: string, ends: EndedKeys, reason: string): number {
   if (ends === 'none') return 0;
+  endPageSessions(context, userId);
   const { db } = context;
   const ended = db.prepare(`DELETE FROM host_keys WHERE user_id = ? ${ends === 'own' ? 'AND app_password_id IS NULL' : ''}`).run(userId).changes;
   if (ends === 'all') {
@@ -272,6 +310,10 @@ function endKeys(context: WriteContext, userId: string, ends: EndedKeys, reason:
   }
   noteEnded(context, userId, ended, reason);
   return ended;
+}
+
+function endPageSessions({ db }: WriteContext, userId: string): void {
+  db.prepare('DELETE FROM page_sessions WHERE user_id = ?').run(userId);
 }
 
 function noteEnded(context: WriteContext, userId: string, count: number, reason: string): void {

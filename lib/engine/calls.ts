@@ -1,5 +1,5 @@
 import type { MetaSource } from '../collection/meta.ts';
-import type { UserPlace } from '../storage/storage.ts';
+import type { CollectionOverview, MediaTotals, UserPlace } from '../storage/storage.ts';
 import type { Packed } from '../zstd.ts';
 
 /** Everything the main side may ask of the room that holds a user's data. One call per user at a time. */
@@ -9,9 +9,20 @@ export type Call =
   | { step: 'abort' | 'expire' | 'settleMedia' | 'release' | 'download' | 'stagingFolder' | 'mediaStagingFolder'; user: UserPlace }
   /** Into the folder `to`, between two syncs: a running one is BUSY, unless its client has been silent for so long. */
   | { step: 'copy'; user: UserPlace; to: string; patienceMillis: number }
+  /** For a page, between two syncs: answers JSON of an `Overview`, or null while a sync runs. */
+  | { step: 'overview'; user: UserPlace; days: number }
+  /** All cards and media of the user, by their own will: what was there is a snapshot, as after an upload. */
+  | { step: 'erase'; user: UserPlace }
   /** Body checked and converted in the lane of its own; the file is consumed. */
   | { step: 'upload'; user: UserPlace; path: string }
   | { step: 'uploadChanges'; user: UserPlace; path: string };
+
+/** What a page shows of a user's data. */
+export interface Overview {
+  /** Null: the user has none yet. Left out by stores that cannot tell. */
+  collection?: CollectionOverview | null;
+  media?: MediaTotals;
+}
 
 /** UTF-8. Short ones are strings: bytes travel between threads as a copy of the whole buffer that they are a part of. */
 export type JsonText = string | Uint8Array;

@@ -49,7 +49,7 @@ interface Resident {
 }
 
 /** Steps after which `meta` answers the same. */
-const KEEP_META: ReadonlySet<Call['step']> = new Set(['begin', 'mediaChanges', 'mediaSanity', 'settleMedia']);
+const KEEP_META: ReadonlySet<Call['step']> = new Set(['begin', 'mediaChanges', 'mediaSanity', 'settleMedia', 'overview']);
 
 /** A client sends its media zips one right after the other: this long after the last one, they are brought to their place. */
 const SETTLE_IDLE_MILLIS = 2_000;
@@ -122,6 +122,12 @@ export class Engine {
       if (left > 0) this.#admitted.set(place.userId, left);
       else this.#admitted.delete(place.userId);
     };
+  }
+
+  /** Whether a sync of the user runs, or a call: a page that only looks does not stand in its way. */
+  isAtWork(place: UserPlace): boolean {
+    const resident = this.#residents.get(place.folder);
+    return resident !== undefined && (resident.syncing || resident.waiting > 0);
   }
 
   /** Checks and converts an uploaded file in its own lane; nobody's sync waits for it. */

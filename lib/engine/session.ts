@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { SyncError } from '../errors.ts';
 import { applyChanges } from '../collection/changes.ts';
@@ -11,6 +12,7 @@ import { start } from '../collection/start.ts';
 import { begin } from '../media/begin.ts';
 import { mediaChanges } from '../media/changes.ts';
 import { downloadFiles } from '../media/download.ts';
+import { eraseMedia } from '../media/erase.ts';
 import { mediaSanity } from '../media/sanity-check.ts';
 import { uploadChanges } from '../media/upload.ts';
 import { settleMedia } from '../media/user-media.ts';
@@ -29,8 +31,9 @@ import {
   parseUnchunkedChangesRequest,
 } from '../schema/schema11.ts';
 import { SchemaError } from '../schema/schema-error.ts';
+import { removeStaged } from '../storage/files/staging.ts';
 import type { CollectionStore, MediaFiles, MediaStore, UserPlace } from '../storage/storage.ts';
-import type { Answer, Call, JsonStep, Outcome } from './calls.ts';
+import type { Answer, Call, JsonStep, Outcome, Overview } from './calls.ts';
 import { parseJsonBody } from './json-body.ts';
 import { asSyncError } from './step-error.ts';
 
@@ -98,6 +101,11 @@ export class Sessions {
         return text(await mediaFiles.stagingFolder(user));
       case 'copy':
         await this.#copy(user, call.to, call.patienceMillis);
+        return text('null');
+      case 'overview':
+        return json((await this.#overview(user, call.days)) as unknown as Json);
+      case 'erase':
+        await this.#erase(user);
         return text('null');
       case 'upload':
         await this.#abort(user.userId);
@@ -242,6 +250,30 @@ export class Sessions {
     await this.#settleMedia(user).catch(() => {});
     await collections.copyTo(user, join(folder, 'collection.anki2'));
     await media.copyTo(user, join(folder, 'media.db'));
+  }
+
+  async #overview(user: UserPlace, days: number): Promise<Overview | null> {
+    if (this.#running.has(user.userId)) return null;
+    const { collections, media } = this.#stores;
+    if (collections.overview === undefined) return {};
+    const collection = await collections.overview(user, { nowMillis: Date.now(), days });
+    // an index would be made where there is none
+    return collection === null ? { collection } : { collection, media: await media.totals(user) };
+  }
+
+  async #erase(user: UserPlace): Promise<void> {
+    const { collections, media, mediaFiles } = this.#stores;
+    await this.#abort(user.userId);
+    const fresh = join(await collections.stagingFolder(user), `fresh-${randomBytes(12).toString('hex')}.anki2`);
+    try {
+      const { createCollectionFile } = await import('../storage/sqlite/collection-file.ts');
+      createCollectionFile(fresh);
+      await collections.importFile(user, fresh);
+    } finally {
+      await removeStaged(fresh);
+    }
+    await eraseMedia({ store: media, files: mediaFiles, user });
+    this.#unsettled.delete(user.userId);
   }
 
   async #settleMedia(user: UserPlace): Promise<void> {

@@ -89,6 +89,37 @@ export interface TableCounts {
   deckConfigs: number;
 }
 
+/** What of a collection is wanted for a page. */
+export interface OverviewRequest {
+  nowMillis: number;
+  /** Days of reviews, today included. 0: none are looked at. */
+  days: number;
+}
+
+/** One day with reviews. */
+export interface ReviewDay {
+  /** Days before today; today is 0. A day begins when the collection says so: by its offset from UTC and its rollover hour. */
+  daysAgo: number;
+  reviews: number;
+  /** Spent answering. */
+  millis: number;
+}
+
+/** What a page shows of a collection. */
+export interface CollectionOverview {
+  /** Exact, or undefined where counting would take long. */
+  cards: number | undefined;
+  notes: number | undefined;
+  /** The `mod` of the collection: when it last changed. */
+  modifiedMillis: number;
+  /** When a normal sync or a download last ended here; 0 for never. */
+  lastSyncMillis: number;
+  /** On the disk. */
+  bytes: number;
+  /** Days with reviews alone, the latest first. */
+  reviewDays: ReviewDay[];
+}
+
 /** A consistent copy of a collection, schema 11, to be sent to a client. */
 export interface ExportedFile {
   /** A local file that the caller owns and deletes. */
@@ -135,6 +166,12 @@ export interface CollectionStore {
    * not even the usn. Answers whether the user has a collection yet. No session is running. A store that cannot leaves it out.
    */
   copyTo?(user: UserPlace, path: string): Promise<boolean>;
+
+  /**
+   * For a page: what is committed, at a cost that does not grow with the collection, but with the reviews of those days alone. MUST change
+   * nothing. Null: the user has no collection yet. No session is running. A store that cannot leaves it out.
+   */
+  overview?(user: UserPlace, request: OverviewRequest): Promise<CollectionOverview | null>;
 
   /** For the log, when the collection cannot be read: where it rests, and the newest snapshot of it that could be restored. */
   whereabouts?(user: UserPlace): Promise<{ place: string; snapshot?: string }>;

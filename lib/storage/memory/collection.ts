@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { SyncError } from '../../errors.ts';
 import { parseLossless, rawNumber, stringifyLossless, type Json } from '../../schema/json.ts';
 import { newCollection } from '../../schema/new-collection.ts';
+import { dayOf, dayShiftMillis } from '../../schema/review-days.ts';
 import { jsonOfId } from '../../schema/wire-values.ts';
 import { readCollectionFile, writeCollectionFile, type CollectionContents } from '../sqlite/collection-contents.ts';
 import type {
   CollectionMeta,
+  CollectionOverview,
   CollectionSession,
   CollectionStore,
   ExportedFile,
@@ -19,6 +21,8 @@ import type {
   NamedObject,
   NotetypeShape,
   ObjectKind,
+  OverviewRequest,
+  ReviewDay,
   Row,
   RowKind,
   TableCounts,
@@ -79,6 +83,29 @@ export class MemoryCollectionStore implements CollectionStore {
     const path = join(await this.stagingFolder(user), `download-${randomBytes(12).toString('hex')}.anki2`);
     writeCollectionFile(path, contents);
     return { path, bytes: statSync(path).size };
+  }
+
+  async overview(user: UserPlace, { nowMillis, days }: OverviewRequest): Promise<CollectionOverview | null> {
+    const contents = this.#collections.get(user.userId);
+    if (contents === undefined) return null;
+    const { col, rows } = contents;
+    const { localOffset, rollover } = JSON.parse(col.conf) as { localOffset?: unknown; rollover?: unknown };
+    const shiftMillis = dayShiftMillis({ localOffset, rollover });
+    const byDay = new Map<number, ReviewDay>();
+    for (const [id, , , ease, , , , time] of rows.revlog.values()) {
+      const daysAgo = dayOf(nowMillis, shiftMillis) - dayOf(Number(id), shiftMillis);
+      if (daysAgo < 0 || daysAgo >= days || Number(ease) < 1 || Number(ease) > 4) continue;
+      const day = byDay.get(daysAgo) ?? { daysAgo, reviews: 0, millis: 0 };
+      byDay.set(daysAgo, { daysAgo, reviews: day.reviews + 1, millis: day.millis + Math.max(0, Number(time)) });
+    }
+    return {
+      cards: rows.cards.size,
+      notes: rows.notes.size,
+      modifiedMillis: col.mod,
+      lastSyncMillis: col.ls,
+      bytes: 0,
+      reviewDays: [...byDay.values()].sort((a, b) => a.daysAgo - b.daysAgo),
+    };
   }
 
   async release(_user: UserPlace): Promise<void> {}

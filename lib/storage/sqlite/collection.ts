@@ -6,8 +6,9 @@ import { SyncError } from '../../errors.ts';
 import { makeFolder, removeFile, replaceFile } from '../files/durable.ts';
 import { removeStaged, stagingFolder } from '../files/staging.ts';
 import { userFolder } from '../files/user-folder.ts';
-import type { CollectionMeta, CollectionSession, CollectionStore, ExportedFile, UserPlace } from '../storage.ts';
+import type { CollectionMeta, CollectionOverview, CollectionSession, CollectionStore, ExportedFile, OverviewRequest, UserPlace } from '../storage.ts';
 import { createCollectionFile, hasJournal, isThere, openCollectionFile, schemaVersionOf } from './collection-file.ts';
+import { readOverview } from './collection-overview.ts';
 import { requireRoomToWrite, requireSoundFile } from './collection-room.ts';
 import { NEXT_MOD, SqliteCollectionSession, type Remembered } from './collection-session.ts';
 import { copyClosedDatabase } from './database-copy.ts';
@@ -128,6 +129,15 @@ export class SqliteCollectionStore implements CollectionStore {
     if (!existsSync(this.#path(user))) return false;
     await copyClosedDatabase(this.#path(user), path);
     return true;
+  }
+
+  async overview(user: UserPlace, request: OverviewRequest): Promise<CollectionOverview | null> {
+    // looking at a page makes no collection
+    if (!isThere(this.#path(user))) return null;
+    const collection = await this.#opened(user);
+    if (collection.session !== undefined) throw new Error('an overview while a session runs would see what it wrote');
+    const read = readOverview((sql) => statement(collection, sql), collection.remembered.rowCounts, request);
+    return { ...read, bytes: statSync(this.#path(user)).size };
   }
 
   async whereabouts(user: UserPlace): Promise<{ place: string; snapshot?: string }> {
