@@ -3,20 +3,10 @@
  * Needs none of the three at run time.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import type { HttpRequest, HttpResponse } from '../../lib/http.ts';
-import { drained } from './drain.ts';
-import { bodyOf } from './request-body.ts';
-import { forwardedAddress, forwardedScheme, trustedProxies, type IsTrustedProxy } from './trusted-proxies.ts';
+import { clientOf, exchange, type Handler, type Place } from './exchange.ts';
+import { trustedProxies, type IsTrustedProxy } from './trusted-proxies.ts';
 
-/** Clients give up after 30 seconds without a byte. */
-const UNREAD_MILLIS = 120_000;
-
-/** What of a SyncServer the bridge uses. */
-export interface Handler {
-  handle(request: HttpRequest): Promise<HttpResponse>;
-}
+export type { Handler };
 
 /** node:http's request, with what Express or connect may have added. */
 export type MountedRequest = IncomingMessage & {
@@ -48,16 +38,9 @@ export type ExpressHandler = (req: MountedRequest, res: ServerResponse, next?: (
 export function expressSync(server: Handler, options: ExpressSyncOptions = {}): ExpressHandler {
   const isTrusted = options.trustedProxies === undefined ? undefined : trustedProxies(options.trustedProxies);
   return (req, res, next) => {
-    const gone = new AbortController();
-    res.once('close', () => {
-      if (!res.writableFinished) gone.abort();
-    });
-    server.handle(requestOf(req, gone.signal, isTrusted)).then(
-      (response) => {
-        if (response.status === 404 && next !== undefined) next();
-        else return answer(req, res, response);
-      },
-    ).catch((error: unknown) => {
+    exchange(server, req, res, placeOf(req, isTrusted), next !== undefined).then((ours) => {
+      if (!ours) next!();
+    }).catch((error: unknown) => {
       // the core answers its own errors, so this is a defect: let the application's error handler tell of it
       if (next !== undefined && !res.headersSent) next(error);
       else res.destroy();
@@ -65,19 +48,8 @@ export function expressSync(server: Handler, options: ExpressSyncOptions = {}): 
   };
 }
 
-function requestOf(req: MountedRequest, signal: AbortSignal, isTrusted: IsTrustedProxy | undefined): HttpRequest {
-  const clientAddress = isTrusted === undefined ? (req.ip ?? req.socket.remoteAddress) : forwardedAddress(req, isTrusted);
-  const protocol = (isTrusted === undefined ? undefined : forwardedScheme(req, isTrusted)) ?? req.protocol;
-  return {
-    method: req.method ?? 'GET',
-    url: req.url ?? '/',
-    mountPath: mountPathOf(req),
-    headers: req.headers,
-    body: bodyOf(req),
-    ...(clientAddress === undefined ? {} : { clientAddress }),
-    scheme: (protocol ?? ('encrypted' in req.socket ? 'https' : 'http')) === 'https' ? 'https' : 'http',
-    signal,
-  };
+function placeOf(req: MountedRequest, isTrusted: IsTrustedProxy | undefined): Place {
+  return { url: req.url ?? '/', mountPath: mountPathOf(req), ...clientOf(req, req, isTrusted) };
 }
 
 /** Express says it; connect only keeps the URL it began with, of which `req.url` is the end; plain node:http has no mounts. */
@@ -92,47 +64,4 @@ function mountPathOf(req: MountedRequest): string {
 function pathOf(url: string): string {
   const query = url.indexOf('?');
   return query < 0 ? url : url.slice(0, query);
-}
-
-async function answer(req: IncomingMessage, res: ServerResponse, { status, headers, body }: HttpResponse): Promise<void> {
-  // a sync is a chain of small exchanges: waiting for more bytes to fill a packet only delays it
-  res.socket?.setNoDelay(true);
-  // nobody takes the answer: its file and its place must not wait for ever
-  res.setTimeout(UNREAD_MILLIS, () => res.destroy());
-  if (!(body instanceof Uint8Array)) {
-    // where node:http itself refused what came behind the request, the response never closes, and a pipeline alone would wait for ever
-    const { socket } = req;
-    const gone = (): void => void endOf(body).catch(() => {});
-    if (res.destroyed || socket.destroyed) {
-      gone();
-      return;
-    }
-    socket.once('close', gone);
-    res.writeHead(status, headers);
-    // ends the source also when the client goes; then there is nobody left to tell
-    await pipeline(body, res).catch(() => {});
-    socket.off('close', gone);
-    req.resume();
-    return;
-  }
-  if (res.destroyed) return;
-  res.writeHead(status, { ...headers, 'content-length': body.byteLength });
-  if (req.complete) {
-    // head and body in one write leave in one segment
-    res.end(body);
-    req.resume();
-    return;
-  }
-  // with its length known, the answer is whole for the client before it has sent the rest
-  res.write(body);
-  const { socket } = req;
-  const reusable = await drained(req);
-  res.end();
-  if (!reusable) socket.destroySoon();
-}
-
-/** Lets a body go that nobody will read: its file, and its place among the requests on the way. */
-async function endOf(body: AsyncIterable<Uint8Array>): Promise<void> {
-  if (body instanceof Readable) body.destroy();
-  else await body[Symbol.asyncIterator]().return?.();
 }

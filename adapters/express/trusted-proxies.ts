@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 
 /** The names that Express's "trust proxy" knows too. */
@@ -7,6 +6,12 @@ const NAMED: Record<string, readonly string[]> = {
   linklocal: ['169.254.0.0/16', 'fe80::/10'],
   uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
 };
+
+/** What of a request tells where it came from: of node:http's, or of any other. */
+export interface Forwarded {
+  headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  socket: { remoteAddress?: string | undefined };
+}
 
 /** Whether an address is that of a proxy whose headers are believed. */
 export type IsTrustedProxy = (address: string | undefined) => boolean;
@@ -36,10 +41,10 @@ export function trustedProxies(list: readonly string[]): IsTrustedProxy {
  * The client's address by X-Forwarded-For, read from its end: each entry was written by the one behind it, so it is believed as long
  * as that one is trusted. What a client wrote itself stands further left, and is never reached.
  */
-export function forwardedAddress(req: IncomingMessage, isTrusted: IsTrustedProxy): string | undefined {
+export function forwardedAddress(req: Forwarded, isTrusted: IsTrustedProxy): string | undefined {
   let nearest = plainAddress(req.socket.remoteAddress);
   const header = req.headers['x-forwarded-for'];
-  const entries = (Array.isArray(header) ? header.join(',') : (header ?? '')).split(',');
+  const entries = String(header ?? '').split(',');
   while (entries.length > 0 && isTrusted(nearest)) {
     const next = plainAddress(entries.pop()!.trim().replace(/^\[(.*)\](:\d+)?$/, '$1').replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1'));
     if (next === undefined) break;
@@ -49,9 +54,9 @@ export function forwardedAddress(req: IncomingMessage, isTrusted: IsTrustedProxy
 }
 
 /** `https` or `http` as the nearest proxy says, if it is trusted. */
-export function forwardedScheme(req: IncomingMessage, isTrusted: IsTrustedProxy): 'https' | 'http' | undefined {
+export function forwardedScheme(req: Forwarded, isTrusted: IsTrustedProxy): 'https' | 'http' | undefined {
   const header = req.headers['x-forwarded-proto'];
-  const said = (Array.isArray(header) ? header.at(-1) : header)?.split(',').at(-1)?.trim();
+  const said = String(header ?? '').split(',').at(-1)?.trim();
   return (said === 'https' || said === 'http') && isTrusted(req.socket.remoteAddress) ? said : undefined;
 }
 

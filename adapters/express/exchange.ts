@@ -1,0 +1,49 @@
+/** One request and its answer over node:http, for every framework that lends its own request and response. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { HttpRequest, HttpResponse } from '../../lib/http.ts';
+import { answer } from './answer.ts';
+import { bodyOf } from './request-body.ts';
+import { forwardedAddress, forwardedScheme, type IsTrustedProxy } from './trusted-proxies.ts';
+
+/** What of a SyncServer a bridge uses. */
+export interface Handler {
+  handle(request: HttpRequest): Promise<HttpResponse>;
+}
+
+/** What a framework knows of a request beyond node:http: where it is mounted, and whom it came from. */
+export type Place = Pick<HttpRequest, 'url' | 'mountPath' | 'clientAddress' | 'scheme'>;
+
+/**
+ * Resolves with true once the answer has left. With false, and nothing touched, where the path is not the core's and the framework has
+ * somebody else to ask (`passesOn`). Rejects for a defect of the core alone, before anything was sent.
+ */
+export async function exchange(server: Handler, req: IncomingMessage, res: ServerResponse, place: Place, passesOn: boolean): Promise<boolean> {
+  const gone = new AbortController();
+  res.once('close', () => {
+    if (!res.writableFinished) gone.abort();
+  });
+  const response = await server.handle({
+    ...place,
+    method: req.method ?? 'GET',
+    headers: req.headers,
+    body: bodyOf(req),
+    signal: gone.signal,
+  });
+  if (response.status === 404 && passesOn) return false;
+  await answer(req, res, response);
+  return true;
+}
+
+/** Address and scheme of the client, as trusted proxies say, or the framework, or the connection. */
+export function clientOf(
+  req: IncomingMessage,
+  framework: { ip?: string | undefined; protocol?: string | undefined },
+  isTrusted: IsTrustedProxy | undefined,
+): Pick<Place, 'clientAddress' | 'scheme'> {
+  const clientAddress = isTrusted === undefined ? (framework.ip ?? req.socket.remoteAddress) : forwardedAddress(req, isTrusted);
+  const protocol = (isTrusted === undefined ? undefined : forwardedScheme(req, isTrusted)) ?? framework.protocol;
+  return {
+    ...(clientAddress === undefined ? {} : { clientAddress }),
+    scheme: (protocol ?? ('encrypted' in req.socket ? 'https' : 'http')) === 'https' ? 'https' : 'http',
+  };
+}
