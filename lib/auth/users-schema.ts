@@ -68,6 +68,17 @@ const MIGRATIONS = [
      used_secs INTEGER NOT NULL
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX page_sessions_of_user ON page_sessions (user_id);`,
+  // who is whose at providers of OpenID Connect; see oidc/subjects.ts
+  `CREATE TABLE oidc_subjects (
+     issuer TEXT NOT NULL,
+     subject TEXT NOT NULL,
+     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+     bound_secs INTEGER NOT NULL,
+     signed_in_secs INTEGER NOT NULL,         -- last
+     PRIMARY KEY (issuer, subject)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX oidc_subjects_of_user ON oidc_subjects (user_id);
+   ALTER TABLE users ADD COLUMN awaits_subject INTEGER NOT NULL DEFAULT 0; -- 1: whoever comes next by this name, from a provider, is this user`,
 ];
 
 export interface FirstStartOptions {

@@ -43,6 +43,8 @@ export type AuditEvent =
   | 'user.enabled'
   | 'user.removed'
   | 'user.admin'
+  | 'user.link'
+  | 'user.linked'
   | 'password.changed'
   | 'app-password.created'
   | 'app-password.revoked'
@@ -92,6 +94,23 @@ export interface DeviceSync {
   address: string | null;
   atSecs: number;
 }
+
+/** Somebody whom a provider of OpenID Connect vouches for. */
+export interface OidcSignIn {
+  issuer: string;
+  subject: string;
+  /** Normalised; matters at the first sign-in alone. */
+  loginName: string;
+  /** For `users.provider`. */
+  provider: string;
+  /** An authenticator has a user of this name who may be unknown here. */
+  isTaken: boolean;
+  /** Whether a user who is there already may be taken over. */
+  linkExisting: boolean;
+  nowSecs: number;
+}
+
+export type OidcUser = { row: UserRow } | { refused: 'disabled' | 'another subject' | 'another account' | 'a folder' };
 
 /** Which keys a changed password ends: all, with the app passwords; those that no app password was used for; none. */
 export type EndedKeys = 'all' | 'own' | 'none';
@@ -196,6 +215,48 @@ export const WRITES = {
     return true;
   },
 
+  /** The user of a provider's subject: the one of last time, or a new one, or one who waits for it. */
+  oidcUser(context: WriteContext, signIn: OidcSignIn): OidcUser {
+    const { db } = context;
+    const { issuer, subject, loginName, nowSecs } = signIn;
+    const bound = db.prepare<[string, string], UserRow>(`SELECT ${USER_COLUMNS} FROM users
+      WHERE id = (SELECT user_id FROM oidc_subjects WHERE issuer = ? AND subject = ?)`).get(issuer, subject);
+    if (bound !== undefined) {
+      if (bound.disabled !== 0) return { refused: 'disabled' };
+      db.prepare('UPDATE oidc_subjects SET signed_in_secs = ? WHERE issuer = ? AND subject = ?').run(nowSecs, issuer, subject);
+      return { row: bound };
+    }
+    const known = db.prepare<[string], UserRow & { awaits_subject: number }>(`SELECT ${USER_COLUMNS}, awaits_subject FROM users WHERE login_key = ?`)
+      .get(loginKey(loginName, context.caseSensitive));
+    const awaited = known?.awaits_subject === 1;
+    if (known === undefined) {
+      if (signIn.isTaken && !signIn.linkExisting) return { refused: 'another account' };
+      // what is in it belongs to somebody whom this database does not know (any more)
+      if (!signIn.linkExisting && hasFolder(context, loginName)) return { refused: 'a folder' };
+    } else {
+      if (known.disabled !== 0) return { refused: 'disabled' };
+      const others = db.prepare<[string], string>('SELECT issuer FROM oidc_subjects WHERE user_id = ?').pluck().all(known.id);
+      // two people at one provider are never one person here
+      if (!awaited && others.includes(issuer)) return { refused: 'another subject' };
+      if (!awaited && !signIn.linkExisting) return { refused: others.length > 0 ? 'another subject' : 'another account' };
+      db.prepare('DELETE FROM oidc_subjects WHERE user_id = ? AND issuer = ?').run(known.id, issuer);
+    }
+    const { id } = known ?? WRITES.ensureUser(context, loginName, null, true);
+    // one whom a directory knows too goes on being looked up there
+    const provider = known === undefined || awaited ? signIn.provider : known.provider;
+    db.prepare('UPDATE users SET awaits_subject = 0, provider = ? WHERE id = ?').run(provider, id);
+    db.prepare('INSERT INTO oidc_subjects (issuer, subject, user_id, bound_secs, signed_in_secs) VALUES (?, ?, ?, ?, ?)')
+      .run(issuer, subject, id, nowSecs, nowSecs);
+    note(context, 'user.linked', id, `${signIn.provider}, ${issuer}`);
+    return { row: db.prepare<[string], UserRow>(`SELECT ${USER_COLUMNS} FROM users WHERE id = ?`).get(id)! };
+  },
+
+  /** Whoever comes next by this user's name, from a provider, is this user. */
+  awaitSubject(context: WriteContext, userId: string, awaits: boolean): void {
+    const { changes } = context.db.prepare('UPDATE users SET awaits_subject = ? WHERE id = ? AND awaits_subject <> ?').run(awaits ? 1 : 0, userId, awaits ? 1 : 0);
+    if (changes > 0) note(context, 'user.link', userId, awaits ? 'waits for a sign-in through a provider' : 'waits no longer');
+  },
+
   markAppPasswordUsed({ db }: WriteContext, id: string, nowSecs: number): void {
     db.prepare('UPDATE app_passwords SET last_used_secs = ? WHERE id = ?').run(nowSecs, id);
   },
@@ -284,6 +345,11 @@ export const WRITES = {
     for (const sync of syncs) mark.run(sync);
   },
 };
+
+function hasFolder({ base, caseSensitive }: WriteContext, loginName: string): boolean {
+  const key = loginKey(loginName, caseSensitive);
+  return entriesOfFold(base, foldFolder(loginName)).some(({ name, isFolder }) => isFolder && loginKey(name.normalize('NFC'), caseSensitive) === key);
+}
 
 /** One entry at a time: there may be a hundred thousand users. */
 function entriesOfFold(base: string, fold: string): { name: string; isFolder: boolean }[] {

@@ -1,0 +1,113 @@
+import type { OidcClaims, OidcSettings } from './settings.ts';
+import { claimAt, judgedClaims, wantedClaims } from './claims.ts';
+import { Discovery, type Discovered } from './discovery.ts';
+import { failureOf } from './failure.ts';
+import { OidcError, type OidcBegun, type OidcLogin, type OidcProvider, type OidcSignedIn, type OidcState } from './oidc.ts';
+import type { OidcSubjects } from './subjects.ts';
+
+/** From the button to the way back: time for a password, a second factor, and finding the phone for it. */
+const LOGIN_SECS = 15 * 60;
+
+/** One provider: the authorization code flow with PKCE, `state` and `nonce`, as OpenID Connect Core 1.0 (3.1) and RFC 9700 want it. */
+export function oidcProvider(settings: OidcSettings, subjects: OidcSubjects, now: () => number = Date.now): OidcProvider {
+  const discovery = new Discovery(settings);
+
+  return {
+    id: settings.id,
+    name: settings.name,
+
+    async begin({ redirectUri, loginHint }: OidcLogin): Promise<OidcBegun> {
+      const { library, configuration } = await discovery.get();
+      const state = library.randomState();
+      const nonce = library.randomNonce();
+      const codeVerifier = library.randomPKCECodeVerifier();
+      const parameters = {
+        ...settings.extraParameters,
+        redirect_uri: redirectUri,
+        scope: settings.scope,
+        state,
+        nonce,
+        code_challenge: await library.calculatePKCECodeChallenge(codeVerifier),
+        code_challenge_method: 'S256',
+        ...(settings.prompt === undefined ? {} : { prompt: settings.prompt }),
+        ...(settings.maxAgeSecs === undefined ? {} : { max_age: String(settings.maxAgeSecs) }),
+        ...(settings.acrValues === undefined ? {} : { acr_values: settings.acrValues.join(' ') }),
+        ...(loginHint === undefined ? {} : { login_hint: loginHint }),
+      };
+      try {
+        const url = library.buildAuthorizationUrl(configuration, parameters).href;
+        return { url, state: { provider: settings.id, state, nonce, codeVerifier, redirectUri, startedSecs: Math.floor(now() / 1000) } };
+      } catch (error) {
+        // an endpoint without https, for instance
+        throw failureOf(error, settings, []);
+      }
+    },
+
+    async finish(callback: string, kept: OidcState | undefined): Promise<OidcSignedIn> {
+      const brought = new URL(callback, 'http://localhost').searchParams;
+      const state = sameSignIn(settings, kept, brought, now());
+      const discovered = await discovery.get();
+      const secrets = [brought.get('code') ?? undefined, state.codeVerifier, state.nonce, state.state];
+      let claims: OidcClaims & { sub: string };
+      let idToken: string | undefined;
+      try {
+        [claims, idToken] = await claimsOf(discovered, settings, brought, state, secrets);
+      } catch (error) {
+        throw failureOf(error, settings, secrets);
+      }
+      const verdict = judgedClaims(settings, claims);
+      if (!('loginName' in verdict)) throw new OidcError('refused', verdict.words, { detail: verdict.reason });
+      const user = await subjects.userOf({ settings, subject: claims.sub, loginName: verdict.loginName });
+      return { user, provider: settings.id, ...(idToken === undefined ? {} : { logoutHint: idToken }) };
+    },
+
+    async logoutUrl({ logoutHint, returnTo }): Promise<string | undefined> {
+      try {
+        const { library, configuration } = await discovery.get();
+        if (configuration.serverMetadata().end_session_endpoint === undefined) return undefined;
+        return library.buildEndSessionUrl(configuration, {
+          ...(logoutHint === undefined ? {} : { id_token_hint: logoutHint }),
+          ...(returnTo === undefined ? {} : { post_logout_redirect_uri: returnTo }),
+        }).href;
+      } catch {
+        // whoever signs out here is signed out here, whatever the provider does
+        return undefined;
+      }
+    },
+  };
+}
+
+/** Whether the browser that came back is the one that was sent, before anything is asked of the provider. */
+function sameSignIn({ id }: OidcSettings, kept: OidcState | undefined, brought: URLSearchParams, nowMillis: number): OidcState {
+  const reason = kept === undefined ? 'no sign-in is on the way in this browser'
+    : kept.provider !== id ? 'the sign-in on the way is with another provider'
+    : brought.getAll('state').length !== 1 || brought.get('state') !== kept.state ? 'the state is not the one that was sent'
+    : nowMillis / 1000 - kept.startedSecs > LOGIN_SECS ? 'begun too long ago'
+    : undefined;
+  if (reason !== undefined) throw new OidcError('stale', 'This sign-in has ended. Please sign in again.', { detail: `${id}: ${reason}` });
+  return kept!;
+}
+
+async function claimsOf(
+  { library, configuration }: Discovered,
+  settings: OidcSettings,
+  brought: URLSearchParams,
+  state: OidcState,
+  secrets: (string | undefined)[],
+): Promise<[OidcClaims & { sub: string }, string | undefined]> {
+  // of all that came, only the query: the token endpoint compares the rest with what was registered
+  const url = new URL(state.redirectUri);
+  url.search = brought.toString();
+  const tokens = await library.authorizationCodeGrant(configuration, url, {
+    expectedState: state.state,
+    expectedNonce: state.nonce,
+    pkceCodeVerifier: state.codeVerifier,
+    ...(settings.maxAgeSecs === undefined ? {} : { maxAge: settings.maxAgeSecs }),
+  });
+  secrets.push(tokens.access_token, tokens.id_token, tokens.refresh_token);
+  const claims = tokens.claims()!;
+  const lacks = settings.loginName !== undefined || wantedClaims(settings).some((name) => claimAt(claims, name) === undefined);
+  if (!lacks || configuration.serverMetadata().userinfo_endpoint === undefined) return [claims, tokens.id_token];
+  // what is signed comes first
+  return [{ ...await library.fetchUserInfo(configuration, tokens.access_token, claims.sub), ...claims }, tokens.id_token];
+}
