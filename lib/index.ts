@@ -16,6 +16,7 @@ export { ldapAuthenticator, type LdapAuthenticator } from './auth/ldap/ldap-auth
 export type { LdapLog, LdapLogEntry } from './auth/ldap/log.ts';
 export type { LdapOptions } from './auth/ldap/settings.ts';
 export type { LoginLimitsOptions } from './auth/login-limits.ts';
+export type { OidcClaims, OidcOptions } from './auth/oidc/settings.ts';
 export { passportAuthenticator, type PassportAuthenticatorOptions, type PassportStrategy } from './auth/passport.ts';
 export { SqliteHostKeys } from './auth/sqlite-host-keys.ts';
 export { SqliteUsers } from './auth/sqlite-users.ts';

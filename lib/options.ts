@@ -4,6 +4,8 @@ import type { Authenticator } from './auth/authenticator.ts';
 import type { EnvUser } from './auth/env-users.ts';
 import type { HostKeys } from './auth/host-keys.ts';
 import { LOGIN_LIMITS, type LoginLimitsOptions } from './auth/login-limits.ts';
+import { requireOidcLibrary } from './auth/oidc/library.ts';
+import { checkOidcOptions, type OidcOptions } from './auth/oidc/settings.ts';
 import type { StoreChoice } from './engine/calls.ts';
 import { DEFAULT_BODY_LIMITS, type BodyLimits } from './protocol/body.ts';
 import { hint } from './spelling.ts';
@@ -48,6 +50,8 @@ export interface SyncServerOptions {
    * Default: `local`, the users in the data folder (`anki-sync user add`), or those of the environment.
    */
   authenticator?: AuthenticatorChoice | readonly AuthenticatorChoice[];
+  /** Providers of OpenID Connect, for the account page: a button each. Needs the package `openid-client`. Default: none. */
+  oidc?: readonly OidcOptions[];
   /** Where host keys are kept. Default: in the data folder. */
   hostKeys?: HostKeys;
   /** Users as `readSyncUsers` finds them in the official server's environment. Given and not empty, they alone may sign in. */
@@ -118,6 +122,7 @@ const CHECKS: Record<keyof SyncServerOptions, readonly [Check, string]> = {
     (value) => (Array.isArray(value) ? value.length > 0 && value.every(isAuthenticator) : isAuthenticator(value)),
     "a function, an object with authenticate(), 'local', or a list of these",
   ],
+  oidc: [(value) => Array.isArray(value), 'a list of providers: { issuer, clientId, … }'],
   hostKeys: [(value) => callable((value as HostKeys | null)?.resolve) && callable((value as HostKeys).issue), 'an object with issue() and resolve()'],
   environmentUsers: [(value) => Array.isArray(value), 'what readSyncUsers answers as users'],
   officialHostKeys: [flag, 'true or false'],
@@ -149,6 +154,11 @@ export function checkOptions(options: SyncServerOptions): CheckedOptions {
     }
     const [check, wanted] = CHECKS[name as keyof SyncServerOptions];
     if (value !== undefined && !check(value)) throw new TypeError(`option "${name}" must be ${wanted}`);
+  }
+  if (options.oidc !== undefined && options.oidc.length > 0) {
+    checkOidcOptions(options.oidc);
+    if ((options.environmentUsers ?? []).length > 0) throw new TypeError('options "oidc" and "environmentUsers": users of the environment alone may sign in');
+    requireOidcLibrary();
   }
   const { base, landingPage, log, ...others } = options;
   return {

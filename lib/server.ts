@@ -13,6 +13,9 @@ import type { HostKeys } from './auth/host-keys.ts';
 import { recheckedHostKeys } from './auth/rechecked-host-keys.ts';
 import { loginNameOrNull } from './auth/login-names.ts';
 import { LoginLimits } from './auth/login-limits.ts';
+import type { OidcProviders } from './auth/oidc/oidc.ts';
+import { oidcProviders } from './auth/oidc/oidc-providers.ts';
+import { sqliteOidcSubjects } from './auth/oidc/subjects.ts';
 import { SignIn } from './auth/sign-in.ts';
 import type { UserDirectory } from './auth/user-directory.ts';
 import { MAX_STRING_CHARS, type Answer, type JsonStep } from './engine/calls.ts';
@@ -78,6 +81,7 @@ interface Rooms {
   authenticator: Authenticator;
   signIn: SignIn;
   limits: LoginLimits | undefined;
+  oidc: OidcProviders;
   hostKeys: HostKeys;
   engine: Engine;
   spool: FormSpool;
@@ -140,6 +144,7 @@ class Hall implements SyncServer {
         authenticator,
         signIn: new SignIn({ authenticator, directory, limits }),
         limits,
+        oidc: oidcProviders(this.#options.oidc ?? [], sqliteOidcSubjects(auth.database, authenticator)),
         hostKeys: basedHostKeys({
           hostKeys: recheckedHostKeys({
             hostKeys: auditedHostKeys(this.#options.hostKeys ?? auth.hostKeys, (userId, count) => this.#revoked(directory, userId, count)),

@@ -145,6 +145,17 @@ export class SqliteUsers implements Authenticator {
     return userOf(this.#row(username));
   }
 
+  /**
+   * Whoever signs in next by this name, through a provider of OpenID Connect, is this user, in place of whoever was at that provider.
+   *
+   * @throws UsersError USER_UNKNOWN
+   */
+  async awaitSubject(username: string): Promise<User> {
+    const row = this.#row(username);
+    await this.#database.write('awaitSubject', row.id, true);
+    return userOf(row);
+  }
+
   /** For the operator, who may know what a client must not. */
   async verify(username: string, password: string): Promise<PasswordVerdict> {
     const row = this.#database.userByLoginName(normaliseLoginName(username));

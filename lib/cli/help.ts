@@ -10,6 +10,7 @@ export function helpText(): string {
   user list              lists the users
   user remove NAME       removes a user; the cards stay on disk
   user disable NAME      refuses a user until "user enable NAME"
+  user link NAME         gives the user to whoever signs in next by this name through a provider
   user verify NAME       tells whether a password is right (exit code 0) or not (1)
   import [FOLDER]        takes over the users of an old community server (ankisyncd), with cards, media and passwords
   check [NAME]           tells what is wrong in the data folder, of all users or some (exit code 1 if anything is)
@@ -32,6 +33,7 @@ serve:
 
 serve, behind a proxy, and against guessing (each flag is also a variable: TRUSTED_PROXIES, …):
   --trusted-proxies LIST believe X-Forwarded-For from these: addresses, networks, or loopback, uniquelocal
+  --public-url URL       what browsers call the server: https://example.org/anki/
   --login-limit-user-and-address NUMBER --login-limit-address NUMBER --login-limit-user NUMBER
                          wrong passwords until a login is refused (default 10, 100, 50)
   --login-limit-minutes NUMBER
@@ -59,6 +61,9 @@ serve, with the users of an LDAP directory (each flag is also a variable: LDAP_U
                          how often users who sync are looked up again (default 60; 0: never)
   --ldap-dangerously-allow-plaintext         lets everybody on the way read the passwords
   --ldap-dangerously-skip-certificate-check  tells the passwords to whoever answers for the directory
+
+serve, with users of a provider of OpenID Connect, by variables alone: OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET_FILE, …
+                         all of them: docs/options.md
 
 import:
   --auth-db FILE         the old server's auth.db (default: found in FOLDER or beside it)

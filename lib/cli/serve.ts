@@ -8,6 +8,8 @@ import { forwardedScheme } from '../../adapters/express/trusted-proxies.ts';
 import { readSyncUsers } from '../auth/env-users.ts';
 import { ldapAuthenticator, type LdapAuthenticator } from '../auth/ldap/ldap-authenticator.ts';
 import type { LdapOptions } from '../auth/ldap/settings.ts';
+import { requireOidcLibrary } from '../auth/oidc/library.ts';
+import { checkOidcOptions, type OidcOptions } from '../auth/oidc/settings.ts';
 import { openControl } from '../backup/control.ts';
 import { looksLikeOldServer } from '../import/old-server.ts';
 import { usersDatabasePath } from '../auth/users-schema.ts';
@@ -20,6 +22,7 @@ import { welcomeFirstUser } from './first-user.ts';
 import { parseFlags } from './flags.ts';
 import { inVariables } from './ldap-settings.ts';
 import { closeListener, createListener, listen } from './listener.ts';
+import { inOidcVariables } from './oidc-settings.ts';
 import { oldPaths } from './old-paths.ts';
 import type { OldSettings } from './old-settings.ts';
 import { serveFlags, serveSettings, type ServeSettings } from './settings.ts';
@@ -52,8 +55,18 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   };
   if (ldapOptions !== undefined && environmentUsers.length > 0) throw new UsageError('LDAP_URL and SYNC_USER1 are both set: users come from one of them');
   const ldap = ldapOptions === undefined ? undefined : directory({ ...ldapOptions, log });
-  const { loginLimits } = settings;
-  const sync = createSyncServer({ base, ...settings.limits, ...(loginLimits === undefined ? {} : { loginLimits }), environmentUsers, ...(ldap === undefined ? {} : { authenticator: ['local', ldap] }), log });
+  const { loginLimits, publicUrl, oidc } = settings;
+  checkProviders(oidc, environmentUsers.length > 0);
+  const sync = createSyncServer({
+    base,
+    ...settings.limits,
+    ...(loginLimits === undefined ? {} : { loginLimits }),
+    ...(publicUrl === undefined ? {} : { publicUrl }),
+    environmentUsers,
+    ...(ldap === undefined ? {} : { authenticator: ['local', ldap] }),
+    oidc,
+    log,
+  });
   const closing: (() => Promise<void>)[] = [];
   let givingUp: NodeJS.Timeout | undefined;
   try {
@@ -66,8 +79,9 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
       const stop = stopSignal();
       const { address, port } = listener.address() as AddressInfo;
       const url = urlToEnter(tls === undefined ? 'http' : 'https', address, port);
+      if (oidc.length > 0) say(`users sign in through ${oidc.map(({ name, issuer }) => name ?? issuer).join(' and ')} on the page ${(publicUrl ?? url).replace(/\/*$/, '/')}account`);
       if (ldap !== undefined) tellOfDirectory(ldap, say);
-      else if (environmentUsers.length === 0) await welcomeFirstUser(base, firstUser, say);
+      else if (oidc.length === 0 && environmentUsers.length === 0) await welcomeFirstUser(base, firstUser, say);
       say(`listening on ${address} port ${port}; enter ${url} in Anki (open it in a browser to read how)`);
       const signal = await stop;
       say(`${signal}: closing`);
@@ -93,6 +107,17 @@ function directory(options: LdapOptions): LdapAuthenticator {
     return ldapAuthenticator(options);
   } catch (error) {
     throw new UsageError(inVariables((error as Error).message));
+  }
+}
+
+function checkProviders(oidc: readonly OidcOptions[], hasEnvironmentUsers: boolean): void {
+  if (oidc.length === 0) return;
+  if (hasEnvironmentUsers) throw new UsageError('OIDC_ISSUER and SYNC_USER1 are both set: users come from one of them');
+  try {
+    checkOidcOptions(oidc);
+    requireOidcLibrary();
+  } catch (error) {
+    throw new UsageError(inOidcVariables((error as Error).message));
   }
 }
 

@@ -9,9 +9,11 @@ import type { FlagKinds } from './flags.ts';
 import { hint } from '../spelling.ts';
 import { trustedProxies, type IsTrustedProxy } from '../../adapters/express/trusted-proxies.ts';
 import type { LdapOptions } from '../auth/ldap/settings.ts';
+import type { OidcOptions } from '../auth/oidc/settings.ts';
 import type { LoginLimitsOptions } from '../auth/login-limits.ts';
 import { ldapFlags, ldapSettings } from './ldap-settings.ts';
 import { loginLimitFlags, loginLimitSettings } from './login-limit-settings.ts';
+import { oidcSettings } from './oidc-settings.ts';
 import { oldSettings, type OldSettings } from './old-settings.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -28,6 +30,7 @@ export const serveFlags = {
   'tls-key': 'value',
   'first-user': 'value',
   'trusted-proxies': 'value',
+  'public-url': 'value',
   ...loginLimitFlags,
   ...ldapFlags,
 } as const satisfies FlagKinds;
@@ -41,6 +44,8 @@ export interface ServeSettings {
   clientAddressSource: ClientAddressSource;
   /** Undefined: whoever connects is believed what the source's header says. */
   trustedProxies: IsTrustedProxy | undefined;
+  /** What the server is called by people's browsers, where it cannot know it. */
+  publicUrl: string | undefined;
   loginLimits: LoginLimitsOptions | false | undefined;
   /** Both from MAX_SYNC_PAYLOAD_MEGS; without it the core's own limits hold. */
   limits: { maxPackedBytes: number; maxUnpackedBytes: number } | undefined;
@@ -48,6 +53,8 @@ export interface ServeSettings {
   firstUser: string | undefined;
   /** Users of a directory, beside those in the data folder. */
   ldap: LdapOptions | undefined;
+  /** Providers for the account page; none: an empty list. */
+  oidc: OidcOptions[];
   /** The official server's variables that were found. */
   officialVariables: string[];
   /** What an old community server was told. */
@@ -73,11 +80,13 @@ export function serveSettings(flags: ReadonlyMap<string, string>, env: Environme
       ?? port(old.port, 'the port of the old server') ?? (official ? 8080 : 27701),
     clientAddressSource: addressSource(valueOf(env, 'SYNC_IP_HEADER')),
     trustedProxies: proxies(flags.get('trusted-proxies') ?? valueOf(env, 'TRUSTED_PROXIES')),
+    publicUrl: publicUrl(flags.get('public-url'), valueOf(env, 'PUBLIC_URL')),
     loginLimits: loginLimitSettings(flags, env),
     limits: limits(valueOf(env, 'MAX_SYNC_PAYLOAD_MEGS')),
     tls: certFile !== undefined && keyFile !== undefined ? { certFile: resolve(certFile), keyFile: resolve(keyFile) } : undefined,
     firstUser: flags.get('first-user'),
     ldap: ldapSettings(flags, env),
+    oidc: oidcSettings(env),
     officialVariables,
     old,
   };
@@ -116,6 +125,15 @@ function addressSource(value: string | undefined): ClientAddressSource {
     throw new UsageError(`SYNC_IP_HEADER is "${value}", but must be one of ${clientAddressSources.join(', ')}.${hint(value, clientAddressSources)}`);
   }
   return found;
+}
+
+function publicUrl(flag: string | undefined, variable: string | undefined): string | undefined {
+  const url = flag ?? variable;
+  if (url === undefined) return undefined;
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+    throw new UsageError(`${flag === undefined ? 'PUBLIC_URL' : '--public-url'} must be an address like https://example.org/anki/, not "${url}"`);
+  }
+  return url;
 }
 
 function proxies(value: string | undefined): IsTrustedProxy | undefined {

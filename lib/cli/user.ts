@@ -48,6 +48,10 @@ const actions: Record<string, (call: Call) => Promise<number>> = {
     say(`enabled "${(await users.enable(name)).loginName}"`);
     return 0;
   },
+  async link({ users, name, say }) {
+    say(`"${(await users.awaitSubject(name)).loginName}" belongs to whoever signs in next by this name through a provider`);
+    return 0;
+  },
   async verify({ users, name, password, say }) {
     const verdict = await users.verify(name, await password(false));
     say(verdict);
