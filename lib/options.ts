@@ -3,6 +3,7 @@ import type { AuthenticateFunction } from './auth/authenticator-from.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import type { EnvUser } from './auth/env-users.ts';
 import type { HostKeys } from './auth/host-keys.ts';
+import type { AuditEvent } from './auth/users-writes.ts';
 import { LOGIN_LIMITS, type LoginLimitsOptions } from './auth/login-limits.ts';
 import { requireOidcLibrary } from './auth/oidc/library.ts';
 import { checkOidcOptions, type OidcOptions } from './auth/oidc/settings.ts';
@@ -14,9 +15,9 @@ import type { CollectionStore, MediaFiles, MediaStore } from './storage/storage.
 
 /**
  * What an audit looks for, by names that stay: a right login, a wrong one, one that was not looked at (LOGIN_LIMITED, BUSY), one of
- * which nobody can tell; host keys that were ended before their time; a collection that was replaced as a whole, and one that was not.
+ * which nobody can tell; a collection that was replaced as a whole, and one that was not; and what happens to users and keys.
  */
-export type LogEvent = 'login.ok' | 'login.refused' | 'login.limited' | 'login.unavailable' | 'keys.revoked' | 'upload.replaced' | 'upload.refused';
+export type LogEvent = 'login.ok' | 'login.refused' | 'login.limited' | 'login.unavailable' | 'upload.replaced' | 'upload.refused' | AuditEvent;
 
 /** One line per request, and one per event. Holds no secret: no password, no host key, no header. */
 export interface LogEntry {
@@ -58,6 +59,13 @@ export interface SyncServerOptions {
   environmentUsers?: readonly EnvUser[];
   /** Whether host keys that the official server gave to the users of the environment still hold. Default true. */
   officialHostKeys?: boolean;
+  /** Whether app passwords may sign in, in Anki clients: before all authenticators, for the users of each. Default true. */
+  appPasswords?: boolean;
+  /**
+   * What ends when a user's own password changes, in the data folder, the environment or a JSON file: `all` host keys and app passwords, or only
+   * its `own` host keys, so that devices with an app password stay signed in. Default `all`.
+   */
+  passwordChangeEnds?: 'all' | 'own';
   /** How many wrong passwords, and logins at once, are too many. False: no limits, for an application that has its own. */
   loginLimits?: LoginLimitsOptions | false;
   /** Whether `Bob` and `bob` are two users. Fixed at first start; default: not, unless folders of both are there already. */
@@ -126,6 +134,8 @@ const CHECKS: Record<keyof SyncServerOptions, readonly [Check, string]> = {
   hostKeys: [(value) => callable((value as HostKeys | null)?.resolve) && callable((value as HostKeys).issue), 'an object with issue() and resolve()'],
   environmentUsers: [(value) => Array.isArray(value), 'what readSyncUsers answers as users'],
   officialHostKeys: [flag, 'true or false'],
+  appPasswords: [flag, 'true or false'],
+  passwordChangeEnds: [(value) => value === 'all' || value === 'own', "'all' or 'own'"],
   loginLimits: [isLoginLimits, `false, or an object with whole numbers from 1: ${Object.keys(LOGIN_LIMITS).join(', ')}`],
   caseSensitive: [flag, 'true or false'],
   maxPackedBytes: [whole(1), 'a whole number of bytes'],

@@ -5,26 +5,29 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { finished, Readable } from 'node:stream';
 import { authenticatorFrom } from './auth/authenticator-from.ts';
 import type { Authenticator, User } from './auth/authenticator.ts';
+import { AuditLog } from './auth/audit-log.ts';
 import { auditedHostKeys } from './auth/audited-host-keys.ts';
 import { basedHostKeys } from './auth/based-host-keys.ts';
 import { chainedAuthenticator } from './auth/chained-authenticator.ts';
 import { openBuiltInAuth, type BuiltInAuth } from './auth/built-in.ts';
 import type { HostKeys } from './auth/host-keys.ts';
 import { recheckedHostKeys } from './auth/rechecked-host-keys.ts';
-import { loginNameOrNull } from './auth/login-names.ts';
 import { LoginLimits } from './auth/login-limits.ts';
 import type { OidcProviders } from './auth/oidc/oidc.ts';
 import { oidcProviders } from './auth/oidc/oidc-providers.ts';
 import { sqliteOidcSubjects } from './auth/oidc/subjects.ts';
 import { SignIn } from './auth/sign-in.ts';
 import type { UserDirectory } from './auth/user-directory.ts';
+import type { AuditRow } from './auth/users-writes.ts';
+import { withAppPasswords } from './auth/with-app-passwords.ts';
 import { MAX_STRING_CHARS, type Answer, type JsonStep } from './engine/calls.ts';
 import { Engine } from './engine/pool.ts';
 import { SyncError } from './errors.ts';
 import { inPlainWords } from './plain-words.ts';
 import { headerOf, type HttpRequest, type HttpResponse } from './http.ts';
 import { landingPage, landingPageHeaders } from './landing.ts';
-import { checkOptions, type CheckedOptions, type LogEntry, type LogEvent, type SyncServerOptions } from './options.ts';
+import { login } from './login.ts';
+import { checkOptions, type CheckedOptions, type LogEntry, type SyncServerOptions } from './options.ts';
 import { isEmptyBody, readEmptyBody, readJsonBody, receiveBody } from './protocol/body.ts';
 import { ClientGone } from './protocol/client-gone.ts';
 import { FormSpool } from './protocol/form-spool.ts';
@@ -34,9 +37,6 @@ import { errorResponse, fileResponse, packedResponse, zstdResponse } from './pro
 import { routeOf } from './protocol/route.ts';
 import { SYNC_VERSIONS } from './protocol/version.ts';
 import { redacted } from './redaction.ts';
-import { parseHostKeyRequest } from './schema/schema11.ts';
-import { parseLossless } from './schema/json.ts';
-import { SchemaError } from './schema/schema-error.ts';
 import { lockDataFolder, type DataFolderLock } from './storage/files/data-folder-lock.ts';
 import { clearStaging, removeStaged, stagingFolder } from './storage/files/staging.ts';
 import { isStillThere } from './storage/sqlite/still-there.ts';
@@ -78,6 +78,7 @@ export function createSyncServer(options: SyncServerOptions = {}): SyncServer {
 interface Rooms {
   lock: DataFolderLock;
   auth: BuiltInAuth;
+  audit: AuditLog;
   authenticator: Authenticator;
   signIn: SignIn;
   limits: LoginLimits | undefined;
@@ -86,6 +87,9 @@ interface Rooms {
   engine: Engine;
   spool: FormSpool;
 }
+
+/** What a device asks for at the beginning of a sync, and at its end. */
+const OF_A_SYNC: ReadonlySet<string> = new Set<SyncMethod | MediaMethod>(['meta', 'finish', 'upload', 'download', 'begin']);
 
 type Step = (rooms: Rooms, request: SyncRequest, user: User, entry: LogEntry) => Promise<HttpResponse>;
 
@@ -129,30 +133,33 @@ class Hall implements SyncServer {
     let auth: BuiltInAuth | undefined;
     try {
       clearStaging(base);
-      const { caseSensitive, environmentUsers, officialHostKeys } = this.#options;
+      const { caseSensitive, environmentUsers, officialHostKeys, passwordChangeEnds, hostKeys: keysElsewhere } = this.#options;
       auth = await openBuiltInAuth(
         base,
-        given({ caseSensitive, environment: environmentUsers, officialKeys: officialHostKeys }),
+        given({ caseSensitive, environment: environmentUsers, officialKeys: officialHostKeys, passwordChangeEnds, keysElsewhere }),
       );
       const { directory } = auth;
-      const authenticator = authenticatorOf(this.#options.authenticator ?? 'local', auth.authenticator);
+      const others = authenticatorOf(this.#options.authenticator ?? 'local', auth.authenticator);
+      const authenticator = this.#options.appPasswords === false ? others : withAppPasswords({ rest: others, database: auth.database });
       const { loginLimits } = this.#options;
       const limits = loginLimits === false ? undefined : new LoginLimits(loginLimits);
       return {
         lock,
         auth,
+        audit: new AuditLog(auth.database, (row) => this.#tellAudit(row)),
         authenticator,
         signIn: new SignIn({ authenticator, directory, limits }),
         limits,
         oidc: oidcProviders(this.#options.oidc ?? [], sqliteOidcSubjects(auth.database, authenticator)),
         hostKeys: basedHostKeys({
           hostKeys: recheckedHostKeys({
-            hostKeys: auditedHostKeys(this.#options.hostKeys ?? auth.hostKeys, (userId, count) => this.#revoked(directory, userId, count)),
+            hostKeys: keysElsewhere === undefined ? auth.hostKeys : auditedHostKeys(keysElsewhere, (userId, count) => this.#revoked(directory, userId, count)),
             authenticator,
             tell: (level, detail) => this.#tell({ level, request: 'recheck', status: 0, ms: 0, detail }),
           }),
           authenticator,
           database: auth.database,
+          ...given({ passwordChangeEnds }),
         }),
         engine: engineOf(this.#options),
         spool: new FormSpool({
@@ -180,7 +187,8 @@ class Hall implements SyncServer {
     if (rooms === undefined) return;
     await rooms.engine.close();
     await rooms.hostKeys.close?.();
-    if (rooms.authenticator !== rooms.auth.authenticator) await rooms.authenticator.close?.();
+    await rooms.authenticator.close?.();
+    await rooms.audit.close();
     await rooms.auth.close();
     await rooms.lock.release();
   }
@@ -244,7 +252,7 @@ class Hall implements SyncServer {
   async #answerTo(request: SyncRequest, rooms: Rooms, http: HttpRequest, entry: LogEntry, secrets: string[]): Promise<HttpResponse> {
     entry.version = request.version;
     if (request.client !== '') entry.client = request.client.slice(0, 200);
-    if (request.method === 'hostKey') return this.#login(rooms, request, http, entry, secrets);
+    if (request.method === 'hostKey') return login(rooms, { request, http, limits: this.#options.limits, entry, secrets });
 
     // the official server's 403, at which a client asks for the password; who sends nothing at all is no client
     if (request.hostKey === '' && !(await isEmptyBody(request.body))) throw new SyncError('HOST_KEY_UNKNOWN', 'no host key: sign in first');
@@ -258,6 +266,7 @@ class Hall implements SyncServer {
     const leave = rooms.engine.admit(placeOf(user));
     try {
       const response = await this.#steps[request.method](rooms, request, user, entry);
+      if (OF_A_SYNC.has(request.method)) rooms.hostKeys.synced?.(request.hostKey, deviceOf(request, http));
       // a download is on its way until its last byte is read, or its client is gone
       if (response.body instanceof Readable) finished(response.body, leave);
       else leave();
@@ -394,35 +403,6 @@ class Hall implements SyncServer {
     return join(folder, `${kind}-${randomBytes(12).toString('hex')}${extension}`);
   }
 
-  async #login(rooms: Rooms, request: SyncRequest, http: HttpRequest, entry: LogEntry, secrets: string[]): Promise<HttpResponse> {
-    const body = await readJsonBody(request, this.#options.limits);
-    let login: { username: string; password: string };
-    try {
-      login = parseHostKeyRequest(parseLossless(body.toString()));
-    } catch (error) {
-      // the parser's own message would quote the password
-      throw error instanceof SchemaError ? new SyncError('BODY_INVALID', error.message) : new SyncError('BODY_NOT_JSON', 'the body is not JSON');
-    }
-    secrets.push(login.password);
-    const address = http.clientAddress;
-    const from = address === undefined ? {} : { clientAddress: address };
-    let user: User;
-    let key: string;
-    try {
-      user = await rooms.signIn.user({ ...login, ...from }, http.signal);
-      entry.user = user.loginName;
-      key = await rooms.hostKeys.issue(user, { client: request.client, ...(address === undefined ? {} : { address }) });
-    } catch (error) {
-      entry.event = loginEvent(error);
-      const name = knownName(rooms.auth, login.username);
-      if (name !== undefined) entry.user = name;
-      throw error;
-    }
-    entry.event = 'login.ok';
-    rooms.spool.know(address);
-    return packedResponse(request.version, JSON.stringify({ key }));
-  }
-
   #landing(http: HttpRequest): HttpResponse {
     if (!this.#options.landingPage) throw new SyncError('PATH_UNKNOWN', 'nothing here');
     const baseUrl = this.#options.publicUrl ?? `${http.scheme ?? 'http'}://${headerOf(http, 'host') ?? 'localhost'}${http.mountPath ?? ''}`;
@@ -435,6 +415,10 @@ class Hall implements SyncServer {
       level: 'info', request: 'revoke', status: 200, ms: 0, event: 'keys.revoked', ...(user === null ? {} : { user: user.loginName }), detail: `${count} host keys ended`,
     });
     directory.userById(userId).then(tell, () => tell(null));
+  }
+
+  #tellAudit({ event, login_name: user, detail }: AuditRow): void {
+    this.#tell({ level: 'info', request: 'users', status: 200, ms: 0, event, user, ...(detail === '' ? {} : { detail }) });
   }
 
   #note(level: LogEntry['level'], request: string, user: User, detail: string): void {
@@ -489,24 +473,12 @@ function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], u
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
-/** The login name of a user who is there, whatever was typed; a database that fails is no reason for another error. */
-function knownName({ database }: BuiltInAuth, typed: string): string | undefined {
-  const name = loginNameOrNull(typed);
-  try {
-    return name === null ? undefined : database.userByLoginName(name)?.login_name;
-  } catch {
-    return undefined;
-  }
-}
-
-function loginEvent(error: unknown): LogEvent {
-  const code = error instanceof SyncError ? error.code : 'INTERNAL';
-  if (code === 'PASSWORD_WRONG') return 'login.refused';
-  return code === 'LOGIN_LIMITED' || code === 'BUSY' ? 'login.limited' : 'login.unavailable';
-}
-
 function placeOf(user: User): { userId: string; folder: string } {
   return { userId: user.id, folder: user.folder };
+}
+
+function deviceOf({ client }: SyncRequest, { clientAddress }: HttpRequest): { client: string; address?: string } {
+  return { client, ...(clientAddress === undefined ? {} : { address: clientAddress }) };
 }
 
 function plain(status: number, text: string): HttpResponse {

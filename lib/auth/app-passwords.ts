@@ -1,4 +1,5 @@
 import { hash, randomInt } from 'node:crypto';
+import type { HostKeys } from './host-keys.ts';
 import type { UsersDatabase } from './users-database.ts';
 import { UsersError } from './users-error.ts';
 import { randomId } from './users-writes.ts';
@@ -87,11 +88,13 @@ function checkLetters(secret: string): string {
 export class SqliteAppPasswords implements AppPasswords {
   readonly #database: UsersDatabase;
   readonly #now: () => number;
+  readonly #keysElsewhere: HostKeys | undefined;
 
-  /** @param options `now`: milliseconds since 1970. Default: the clock */
-  constructor(database: UsersDatabase, options: { now?: () => number } = {}) {
+  /** @param options `now`: milliseconds since 1970. Default: the clock. `keysElsewhere`: host keys that are not in this database */
+  constructor(database: UsersDatabase, options: { now?: () => number; keysElsewhere?: HostKeys } = {}) {
     this.#database = database;
     this.#now = options.now ?? Date.now;
+    this.#keysElsewhere = options.keysElsewhere;
   }
 
   async create(userId: string, { name, expiresSecs }: NewAppPassword): Promise<{ id: string; password: string }> {
@@ -125,7 +128,12 @@ export class SqliteAppPasswords implements AppPasswords {
   }
 
   async revoke(userId: string, id: string): Promise<boolean> {
-    return this.#database.write('removeAppPassword', userId, id);
+    const wasThere = await this.#database.write('removeAppPassword', userId, id);
+    // asked for a second time, it ends what was left over by a first time that failed
+    for (const key of await this.#keysElsewhere?.list(userId) ?? []) {
+      if (key.appPasswordId === id) await this.#keysElsewhere!.revoke(userId, key.keyId);
+    }
+    return wasThere;
   }
 }
 

@@ -11,6 +11,7 @@ export function auditedHostKeys(hostKeys: HostKeys, revoked: (userId: string, co
       return count;
     },
     list: (userId) => hostKeys.list(userId),
+    synced: (key, device) => hostKeys.synced?.(key, device),
     close: async () => hostKeys.close?.(),
   };
 }

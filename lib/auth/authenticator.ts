@@ -56,6 +56,8 @@ export interface AuthenticatedUser {
   loginName: string;
   /** The app password that was used, if it was one. */
   appPasswordId?: string;
+  /** Seconds since 1970 from which the host key of this login is none any more. Default: it does not end by itself. */
+  expiresSecs?: number;
   /**
    * Who vouches for the user, where that is nobody whom passwords are shown to: `oidc:keycloak`. It cannot be asked again, so that its users are
    * not taken for gone because the authenticators do not know them.

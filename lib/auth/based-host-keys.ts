@@ -7,6 +7,8 @@ export interface BasedHostKeysOptions {
   hostKeys: HostKeys;
   authenticator: Authenticator;
   database: UsersDatabase;
+  /** What another basis ends: all host keys and app passwords of the user, or only the keys that no app password was used for. Default `all`. */
+  passwordChangeEnds?: 'all' | 'own';
 }
 
 /** Marks what is remembered here in a column that `EnvHostKeys` uses too. */
@@ -25,19 +27,21 @@ class BasedHostKeys implements HostKeys {
   readonly #hostKeys: HostKeys;
   readonly #authenticator: Authenticator;
   readonly #database: UsersDatabase;
+  readonly #passwordChangeEnds: 'all' | 'own';
   /** Of users, in this run: what was compared last. */
   readonly #compared = new Map<string, string>();
   readonly #comparing = new Map<string, Promise<void>>();
 
-  constructor({ hostKeys, authenticator, database }: BasedHostKeysOptions) {
+  constructor({ hostKeys, authenticator, database, passwordChangeEnds }: BasedHostKeysOptions) {
     this.#hostKeys = hostKeys;
     this.#authenticator = authenticator;
     this.#database = database;
+    this.#passwordChangeEnds = passwordChangeEnds ?? 'all';
   }
 
   async issue(user: User, device: Device): Promise<string> {
     // what a key that is issued now rests on is remembered before it is there
-    await this.#compare(user, await this.#authenticator.keyBasis!(user.loginName));
+    await this.#compare(user, basisOf(user, await this.#authenticator.keyBasis!(user.loginName)));
     return this.#hostKeys.issue(user, device);
   }
 
@@ -54,6 +58,10 @@ class BasedHostKeys implements HostKeys {
     return this.#hostKeys.list(userId);
   }
 
+  synced(key: string, device: Pick<Device, 'client' | 'address'>): void {
+    this.#hostKeys.synced?.(key, device);
+  }
+
   async close(): Promise<void> {
     await this.#hostKeys.close?.();
   }
@@ -61,7 +69,7 @@ class BasedHostKeys implements HostKeys {
   #checked(key: string, user: User | null): Promise<User | null> | User | null {
     if (user === null) return null;
     const basis = this.#authenticator.keyBasis!(user.loginName);
-    return basis instanceof Promise ? basis.then((each) => this.#judged(key, user, each)) : this.#judged(key, user, basis);
+    return basis instanceof Promise ? basis.then((each) => this.#judged(key, user, basisOf(user, each))) : this.#judged(key, user, basisOf(user, basis));
   }
 
   #judged(key: string, user: User, basis: KeyBasis): Promise<User | null> | User | null {
@@ -82,11 +90,22 @@ class BasedHostKeys implements HostKeys {
     const known = stored.startsWith(MARK) ? stored : undefined;
     if (known !== mark && !(known === undefined && mark === NONE)) {
       // none remembered: the user comes from another authenticator, and stays signed in
-      if (known !== undefined && known !== NONE) await this.#hostKeys.revoke(user.id);
-      await this.#database.write('setEnvironmentHash', user.id, mark, 'none');
+      const ends = known === undefined || known === NONE ? 'none' : mark === NONE ? 'all' : this.#passwordChangeEnds;
+      if (ends !== 'none') await endKeys(this.#hostKeys, user.id, ends);
+      await this.#database.write('setEnvironmentHash', user.id, mark, ends);
     }
     this.#compared.set(user.id, mark);
   }
+}
+
+/** Users whom a provider of single sign-on vouches for are not gone because the file does not know them. */
+function basisOf(user: User, basis: KeyBasis): KeyBasis {
+  return basis === null && user.provider !== undefined ? undefined : basis;
+}
+
+async function endKeys(hostKeys: HostKeys, userId: string, ends: 'all' | 'own'): Promise<void> {
+  if (ends === 'all') return void await hostKeys.revoke(userId);
+  for (const { keyId, appPasswordId } of await hostKeys.list(userId)) if (appPasswordId === undefined) await hostKeys.revoke(userId, keyId);
 }
 
 const NONE = `${MARK}none`;

@@ -22,6 +22,8 @@ export interface BuiltInAuthOptions {
   officialKeys?: boolean;
   /** What a changed password ends: all host keys and app passwords of the user, or only the keys that it was used for itself. Default `all`. */
   passwordChangeEnds?: 'all' | 'own';
+  /** Where host keys are kept, if that is not in the data folder: those of an app password are ended there. */
+  keysElsewhere?: HostKeys;
   /** Whose changes these are, for the log: `the command line`. */
   by?: string;
   passwords?: PasswordHasherOptions;
@@ -50,15 +52,20 @@ export async function openBuiltInAuth(base: string, options: BuiltInAuthOptions 
   });
   const hasher = new PasswordHasher(options.passwords);
   const directory = new SqliteUserDirectory(database);
-  const users = new SqliteUsers(database, { hasher, passwordChangeEnds: options.passwordChangeEnds ?? 'all' });
-  const appPasswords = new SqliteAppPasswords(database, options.keys?.now === undefined ? {} : { now: options.keys.now });
+  const passwordChangeEnds = options.passwordChangeEnds ?? 'all';
+  const users = new SqliteUsers(database, { hasher, passwordChangeEnds });
+  const appPasswords = new SqliteAppPasswords(database, {
+    ...(options.keys?.now !== undefined && { now: options.keys.now }),
+    ...(options.keysElsewhere !== undefined && { keysElsewhere: options.keysElsewhere }),
+  });
   const ownKeys = new SqliteHostKeys(database, options.keys);
   let authenticator: Authenticator = users;
   let hostKeys: HostKeys = ownKeys;
   if (environment.length > 0) {
     const envUsers = new EnvUsers(environment, { caseSensitive: database.caseSensitive, hasher });
     authenticator = envUsers;
-    hostKeys = new EnvHostKeys({ database, directory, envUsers, hostKeys: ownKeys, hasher, officialKeys: options.officialKeys ?? true });
+    const officialKeys = options.officialKeys ?? true;
+    hostKeys = new EnvHostKeys({ database, directory, envUsers, hostKeys: ownKeys, hasher, officialKeys, passwordChangeEnds });
   }
   const close = async (): Promise<void> => {
     await ownKeys.close();

@@ -16,6 +16,8 @@ export interface EnvHostKeysOptions {
   hostKeys: HostKeys;
   /** Honour the host keys that the official server gave to the same users, so that a move signs nobody out. Default true. */
   officialKeys?: boolean;
+  /** What a changed password ends: all host keys and app passwords of the user, or only the keys that it was used for itself. Default `all`. */
+  passwordChangeEnds?: 'all' | 'own';
   hasher?: PasswordHasher;
 }
 
@@ -61,6 +63,10 @@ export class EnvHostKeys implements HostKeys {
 
   list(userId: string): Promise<IssuedKey[]> {
     return this.#options.hostKeys.list(userId);
+  }
+
+  synced(key: string, device: Pick<Device, 'client' | 'address'>): void {
+    this.#options.hostKeys.synced?.(key, device);
   }
 
   async close(): Promise<void> {
@@ -126,7 +132,7 @@ export class EnvHostKeys implements HostKeys {
     if (same) return;
     const current = fingerprint ?? await this.#hasher.hash(password!);
     // none remembered: the user comes from another authenticator, and stays signed in
-    await this.#options.database.write('setEnvironmentHash', user.id, current, stored === null ? 'none' : 'all');
+    await this.#options.database.write('setEnvironmentHash', user.id, current, stored === null ? 'none' : this.#options.passwordChangeEnds ?? 'all');
   }
 }
 

@@ -6,6 +6,7 @@ import type { User } from './authenticator.ts';
  * MUST keep nothing from which a key could be rebuilt (store a hash).
  * MUST have an issued key on disk before `issue` answers.
  * `resolve` runs on the main side for every request: it MUST be fast and MUST see a revocation at once.
+ * MUST keep `appPasswordId` and `expiresSecs` of a device: with the one, keys are ended by `revoke`; from the other on, `resolve` is null.
  */
 export interface HostKeys {
   issue(user: User, device: Device): Promise<string>;

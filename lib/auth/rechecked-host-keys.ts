@@ -46,7 +46,8 @@ export class RecheckedHostKeys implements HostKeys {
 
   async issue(user: User, device: Device): Promise<string> {
     const key = await this.#hostKeys.issue(user, device);
-    this.#dueMillis.set(user.id, this.#now() + this.#everyMillis);
+    // a login with an app password may have been let in without an answer
+    if (device.appPasswordId === undefined) this.#dueMillis.set(user.id, this.#now() + this.#everyMillis);
     return key;
   }
 
@@ -63,6 +64,10 @@ export class RecheckedHostKeys implements HostKeys {
     return this.#hostKeys.list(userId);
   }
 
+  synced(key: string, device: Pick<Device, 'client' | 'address'>): void {
+    this.#hostKeys.synced?.(key, device);
+  }
+
   async close(): Promise<void> {
     await this.settle();
     await this.#hostKeys.close?.();
@@ -75,7 +80,8 @@ export class RecheckedHostKeys implements HostKeys {
   }
 
   #noted(user: User | null): User | null {
-    if (user === null || this.#now() < (this.#dueMillis.get(user.id) ?? -Infinity)) return user;
+    // somebody else vouched, who cannot be asked: that the directory does not know the user says nothing
+    if (user === null || user.provider !== undefined || this.#now() < (this.#dueMillis.get(user.id) ?? -Infinity)) return user;
     this.#dueMillis.set(user.id, this.#now() + this.#everyMillis);
     this.#waiting.push(user);
     this.#askNext();

@@ -1,6 +1,6 @@
 import { SyncError } from '../errors.ts';
 import { redacted } from '../redaction.ts';
-import type { Authenticator, Credentials, User } from './authenticator.ts';
+import type { AuthenticatedUser, Authenticator, Credentials, User } from './authenticator.ts';
 import type { LoginLimits } from './login-limits.ts';
 import type { UserDirectory } from './user-directory.ts';
 
@@ -9,6 +9,10 @@ export interface SignInOptions {
   directory: UserDirectory;
   /** None: no limits. */
   limits?: LoginLimits | undefined;
+}
+
+export interface SignedIn extends Pick<AuthenticatedUser, 'appPasswordId' | 'expiresSecs'> {
+  user: User;
 }
 
 /** The one way from a user name and a password to a user, for Anki clients and for web pages: limits, authenticator, directory. */
@@ -25,8 +29,13 @@ export class SignIn {
    * @throws SyncError PASSWORD_WRONG, LOGIN_LIMITED, BUSY, AUTH_UNAVAILABLE
    */
   async user(credentials: Credentials, signal?: AbortSignal): Promise<User> {
+    return (await this.signedIn(credentials, signal)).user;
+  }
+
+  /** As `user`, with what a host key of this login has to remember. */
+  async signedIn(credentials: Credentials, signal?: AbortSignal): Promise<SignedIn> {
     let refusal: SyncError | undefined;
-    const check = async (): Promise<User | null> => {
+    const check = async (): Promise<SignedIn | null> => {
       try {
         return await this.#check(credentials);
       } catch (error) {
@@ -38,14 +47,19 @@ export class SignIn {
     };
     const { limits } = this.#options;
     const { username, clientAddress } = credentials;
-    const user = await (limits === undefined ? check() : limits.attempt({ username, clientAddress, signal }, check));
-    if (user === null) throw refusal ?? new SyncError('PASSWORD_WRONG', 'wrong user name or password');
-    return user;
+    const signedIn = await (limits === undefined ? check() : limits.attempt({ username, clientAddress, signal }, check));
+    if (signedIn === null) throw refusal ?? new SyncError('PASSWORD_WRONG', 'wrong user name or password');
+    return signedIn;
   }
 
-  async #check(credentials: Credentials): Promise<User | null> {
+  async #check(credentials: Credentials): Promise<SignedIn | null> {
     const found = await this.#options.authenticator.authenticate(credentials);
-    return found === null ? null : this.#options.directory.userFor(found.loginName);
+    if (found === null) return null;
+    const { loginName, appPasswordId, expiresSecs, provider } = found;
+    if (appPasswordId === undefined) return { user: await this.#options.directory.userFor(loginName, { provider: provider ?? null }) };
+    // an app password says nothing of where the person comes from
+    const user = await this.#options.directory.userFor(loginName);
+    return { user, appPasswordId, ...(expiresSecs === undefined ? {} : { expiresSecs }) };
   }
 
   /** Libraries like to quote what they were given. */

@@ -3,12 +3,15 @@ import { SyncError } from '../errors.ts';
 import type { User } from './authenticator.ts';
 import type { Device, HostKeys, IssuedKey } from './host-keys.ts';
 import type { UsersDatabase } from './users-database.ts';
-import { randomId } from './users-writes.ts';
+import { randomId, type DeviceSync } from './users-writes.ts';
 
 /** `<version>.<routing id of the user>.<256 random bits, base64url>`. */
 const KEY_FORM = /^1\.[a-z2-7]{16}\.[A-Za-z0-9_-]{43}$/;
 const MAX_CLIENT_CHARS = 200;
 const MARK_AFTER_MILLIS = 5_000;
+/** Of one device, that often: nobody looks closer, and each write makes readers forget what they have cached. */
+const SYNCED_EVERY_SECS = 60;
+const SYNCED_AFTER_MILLIS = 15_000;
 
 export interface SqliteHostKeysOptions {
   /** Above this many keys of one user, those unused for `unusedDays` end. Default 100. */
@@ -34,6 +37,12 @@ export class SqliteHostKeys implements HostKeys {
   readonly #used = new Set<string>();
   #usedDay = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** What devices did, until it is written down. */
+  readonly #synced = new Map<string, DeviceSync>();
+  /** Of those written down in the last minute: when, and what. */
+  #writtenDown = new Map<string, DeviceSync>();
+  #syncedTimer: NodeJS.Timeout | undefined;
+  #ending = false;
 
   constructor(database: UsersDatabase, options: SqliteHostKeysOptions = {}) {
     this.#database = database;
@@ -69,7 +78,13 @@ export class SqliteHostKeys implements HostKeys {
     const keyHash = hashOf(key);
     const owner = this.#database.keyOwner(keyHash);
     if (owner === undefined) return null;
-    const today = Math.floor(this.#options.now() / 86_400_000);
+    const nowMillis = this.#options.now();
+    if (owner.expiresSecs !== null && owner.expiresSecs * 1000 <= nowMillis) {
+      // taken away, with a word in the log; until then it is refused all the same
+      this.#endExpired(Math.floor(nowMillis / 1000));
+      return null;
+    }
+    const today = Math.floor(nowMillis / 86_400_000);
     if (owner.lastUsedDay < today) this.#markUsed(keyHash, today);
     return owner.user;
   }
@@ -78,19 +93,55 @@ export class SqliteHostKeys implements HostKeys {
     return this.#database.write('revokeKeys', userId, keyId ?? null);
   }
 
-  async list(userId: string): Promise<(IssuedKey & { address: string | undefined; lastUsedDay: number })[]> {
-    return this.#database.keysOf(userId).map((row) => ({
+  /** Devices, with what they did in this process up to now. */
+  async list(userId: string): Promise<(IssuedKey & { lastUsedDay: number })[]> {
+    const nowSecs = Math.floor(this.#options.now() / 1000);
+    await this.#writeSynced();
+    return this.#database.keysOf(userId).filter((row) => row.expires_secs === null || row.expires_secs > nowSecs).map((row) => ({
       keyId: row.key_id,
       client: row.client,
       address: row.address ?? undefined,
       issuedSecs: row.issued_secs,
       lastUsedDay: row.last_used_day,
+      lastSyncSecs: row.last_sync_secs ?? undefined,
+      appPasswordId: row.app_password_id ?? undefined,
     }));
   }
 
-  /** Writes down the last used days. The database stays open: it belongs to whoever opened it. */
+  /** On disk some seconds later, with those of other devices; once a minute, unless address or version are others. */
+  synced(key: string, { client, address }: Pick<Device, 'client' | 'address'>): void {
+    const keyHash = hashOf(key);
+    const atSecs = Math.floor(this.#options.now() / 1000);
+    const now = { keyHash, client: client.slice(0, MAX_CLIENT_CHARS), address: address?.slice(0, MAX_CLIENT_CHARS) ?? null, atSecs };
+    const before = this.#writtenDown.get(keyHash);
+    const isNew = before === undefined || atSecs - before.atSecs >= SYNCED_EVERY_SECS || before.client !== now.client || before.address !== now.address;
+    if (!isNew && !this.#synced.has(keyHash)) return;
+    this.#synced.set(keyHash, now);
+    this.#syncedTimer ??= setTimeout(() => void this.#writeSynced(), SYNCED_AFTER_MILLIS).unref();
+  }
+
+  /** Writes down what was only remembered. The database stays open: it belongs to whoever opened it. */
   async close(): Promise<void> {
-    await this.#flush();
+    await Promise.all([this.#flush(), this.#writeSynced()]);
+  }
+
+  async #writeSynced(): Promise<void> {
+    clearTimeout(this.#syncedTimer);
+    this.#syncedTimer = undefined;
+    if (this.#synced.size === 0) return;
+    const syncs = [...this.#synced.values()];
+    this.#synced.clear();
+    const leastSecs = Math.floor(this.#options.now() / 1000) - SYNCED_EVERY_SECS;
+    this.#writtenDown = new Map([...this.#writtenDown].filter(([, { atSecs }]) => atSecs > leastSecs));
+    for (const sync of syncs) this.#writtenDown.set(sync.keyHash, sync);
+    // a lost one does no harm; the next sync tells again
+    await this.#database.write('markSynced', syncs).catch(() => {});
+  }
+
+  #endExpired(nowSecs: number): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    void this.#database.write('endExpired', nowSecs).catch(() => {}).finally(() => (this.#ending = false));
   }
 
   /** Many keys are used first at midnight: one write for those of some seconds, and nobody waits for it. */

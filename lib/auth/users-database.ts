@@ -65,6 +65,8 @@ export class UsersDatabase {
   readonly caseSensitive: boolean;
   #thread: WriteThread;
   #closed = false;
+  #changed: (() => void) | undefined;
+  readonly #by: Pick<FirstStartOptions, 'by'>;
   readonly #db: Database.Database;
   readonly #dataVersion: Database.Statement<[], number>;
   readonly #keyOwner: Database.Statement<[string], UserRow & { last_used_day: number; expires_secs: number | null }>;
@@ -88,15 +90,16 @@ export class UsersDatabase {
     const folder = absolute(base);
     const thread = new WriteThread({ base: folder, options });
     try {
-      return new UsersDatabase(folder, thread, await thread.opened);
+      return new UsersDatabase(folder, thread, await thread.opened, options.by === undefined ? {} : { by: options.by });
     } catch (error) {
       await thread.close();
       throw error;
     }
   }
 
-  private constructor(base: string, thread: WriteThread, caseSensitive: boolean) {
+  private constructor(base: string, thread: WriteThread, caseSensitive: boolean, by: Pick<FirstStartOptions, 'by'>) {
     this.base = base;
+    this.#by = by;
     this.caseSensitive = caseSensitive;
     this.#thread = thread;
     this.#db = new Database(usersDatabasePath(base), { readonly: true, fileMustExist: true, timeout: READ_TIMEOUT_MILLIS });
@@ -120,8 +123,15 @@ export class UsersDatabase {
   write<N extends WriteName>(name: N, ...args: WriteArgs<N>): Promise<WriteResult<N>> {
     if (this.#closed) return Promise.reject(new SyncError('CLOSING', 'the server is closing'));
     // a thread that died (out of memory, say) is replaced by the next write; its own write was rolled back
-    if (this.#thread.gone) this.#thread = new WriteThread({ base: this.base, options: {} });
-    return this.#thread.call(name, args) as Promise<WriteResult<N>>;
+    if (this.#thread.gone) this.#thread = new WriteThread({ base: this.base, options: this.#by });
+    const written = this.#thread.call(name, args) as Promise<WriteResult<N>>;
+    const changed = this.#changed;
+    return changed === undefined ? written : written.finally(changed);
+  }
+
+  /** Calls back when something was committed: soon after a write of this process, and when a key is looked up after one of another. One listener. */
+  onChange(listener: () => void): void {
+    this.#changed = listener;
   }
 
   /** The owner of a host key, by the key's hash; undefined when there is none, or the user is disabled. */
@@ -131,6 +141,7 @@ export class UsersDatabase {
       if (version !== this.#cachedVersion) {
         this.#cache.clear();
         this.#cachedVersion = version;
+        if (this.#changed !== undefined) setImmediate(this.#changed);
       }
       const cached = this.#cache.get(keyHash);
       if (cached !== undefined) return cached;

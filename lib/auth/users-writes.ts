@@ -341,7 +341,8 @@ export const WRITES = {
   },
 
   markSynced({ db }: WriteContext, syncs: DeviceSync[]): void {
-    const mark = db.prepare('UPDATE host_keys SET last_sync_secs = @atSecs, address = @address, client = @client WHERE key_hash = @keyHash');
+    const mark = db.prepare(`UPDATE host_keys SET last_sync_secs = @atSecs, address = ifnull(@address, address),
+      client = CASE @client WHEN '' THEN client ELSE @client END WHERE key_hash = @keyHash`);
     for (const sync of syncs) mark.run(sync);
   },
 };
