@@ -24,7 +24,7 @@ interface CommandOptions {
 
 /** No variable that means something to the server, whatever the tests run under. */
 function cleanEnvironment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(SYNC_|MAX_SYNC|PASSWORDS_HASHED|LDAP_)/.test(name));
+  const kept = Object.entries(process.env).filter(([name]) => !/^(SYNC_|MAX_SYNC|PASSWORDS_HASHED|LDAP_|OIDC_|PUBLIC_URL)/.test(name));
   return { ...Object.fromEntries(kept), ...extra };
 }
 

@@ -91,7 +91,7 @@ function domainOf(settings: OidcSettings, claims: OidcClaims): string | undefine
   // at Google, anybody may have a private account under an address of a domain; `hd` are those that the domain manages
   if (isGoogle(settings)) return isText(claims.hd) ? claims.hd.toLowerCase() : undefined;
   const email = verifiedEmail(settings, claims);
-  return email?.slice(email.lastIndexOf('@') + 1).toLowerCase();
+  return email?.includes('@') === true ? email.slice(email.lastIndexOf('@') + 1).toLowerCase() : undefined;
 }
 
 function isGoogle({ issuer }: OidcSettings): boolean {

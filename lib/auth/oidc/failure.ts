@@ -39,6 +39,7 @@ export function failureOf(error: unknown, settings: OidcSettings, secrets: reado
     const why = /^(invalid|unauthorized)_client$/.test(failure.error ?? '') ? 'the provider refuses clientId or clientSecret' : 'the provider refused';
     return unavailable(settings, told(`${why}: ${said}`));
   }
+  if (failure.code === 'OAUTH_WWW_AUTHENTICATE_CHALLENGE') return unavailable(settings, told('the provider refuses clientId or clientSecret: 401'));
   return unavailable(settings, told(causes(failure)));
 }
 
