@@ -14,6 +14,8 @@ export interface HttpRequest {
   clientAddress?: string;
   /** `https` or `http`, as the client sees it. Only used to show URLs. */
   scheme?: 'http' | 'https';
+  /** Who is signed in to the application around us, by login name: opens the account page without another sign-in. Never a client's own word. */
+  signedInUser?: string;
   /** Aborted when the client's connection is gone. */
   signal?: AbortSignal;
 }

@@ -2,6 +2,7 @@
 import './node-version.ts';
 
 export { createSyncServer, type SyncServer } from './server.ts';
+export type { AccountOptions } from './account/settings.ts';
 export type { AuthenticatorChoice, LogEntry, LogEvent, SyncServerOptions } from './options.ts';
 export type { HttpRequest, HttpResponse } from './http.ts';
 export { ERROR_STATUS, SyncError, type ErrorCode } from './errors.ts';

@@ -16,6 +16,7 @@ ol { padding-left: 1.4rem; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: 1rem 1.25rem; margin: 1rem 0; }
 .url { display: block; font: 600 1.1rem/1.4 ui-monospace, monospace; color: var(--accent); border: 2px solid var(--accent);
   border-radius: .6rem; padding: .8rem 1rem; margin: 1rem 0; overflow-wrap: anywhere; user-select: all; }
+a { color: var(--accent); }
 .quiet { color: var(--quiet); font-size: .95rem; }
 `;
 
@@ -32,10 +33,12 @@ export const landingPageHeaders: Readonly<Record<string, string>> = {
 export interface LandingPage {
   /** Scheme, host and mount path as the client sees them; the page shows it with one slash at its end. */
   baseUrl: string;
+  /** Links to `account` below it. */
+  hasAccountPage?: boolean;
 }
 
 /** A whole HTML document. `baseUrl` may come from a Host header: it is escaped. */
-export function landingPage({ baseUrl }: LandingPage): string {
+export function landingPage({ baseUrl, hasAccountPage = false }: LandingPage): string {
   const url = escapeHtml(`${baseUrl.replace(/\/+$/, '')}/`);
   const secure = baseUrl.startsWith('https:');
   const onlyHere = /^https?:\/\/(localhost|127\.[\d.]+|\[::1\])(:\d+)?(\/|$)/i.test(baseUrl);
@@ -79,7 +82,7 @@ ${secure ? '<p class="quiet">With a certificate of your own, enter it in <b>Cust
 <p class="quiet">If it cannot reach a server in your own network: in the settings of iOS, under Anki, switch <b>Local Network</b> off and on again.</p>
 </section>
 <p>User name and password are those of <b>this server</b>, even where Anki says “AnkiWeb”. Whoever runs the server can give you yours.</p>
-${secure ? '' : '<p class="quiet">This connection is not encrypted. Outside of your own network, use an https address.</p>\n'}</main>
+${hasAccountPage ? `<p><a href="${url}account">Your account</a>: app passwords, devices, numbers, and a copy of your cards.</p>\n` : ''}${secure ? '' : '<p class="quiet">This connection is not encrypted. Outside of your own network, use an https address.</p>\n'}</main>
 </body>
 </html>
 `;

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { checkAccountOptions, type AccountOptions, type CheckedAccountOptions } from './account/settings.ts';
 import type { AuthenticateFunction } from './auth/authenticator-from.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import type { EnvUser } from './auth/env-users.ts';
@@ -17,7 +18,8 @@ import type { CollectionStore, MediaFiles, MediaStore } from './storage/storage.
  * What an audit looks for, by names that stay: a right login, a wrong one, one that was not looked at (LOGIN_LIMITED, BUSY), one of
  * which nobody can tell; a collection that was replaced as a whole, and one that was not; and what happens to users and keys.
  */
-export type LogEvent = 'login.ok' | 'login.refused' | 'login.limited' | 'login.unavailable' | 'upload.replaced' | 'upload.refused' | AuditEvent;
+export type LogEvent = 'login.ok' | 'login.refused' | 'login.limited' | 'login.unavailable' | 'upload.replaced' | 'upload.refused' | 'data.downloaded' | 'data.deleted'
+  | AuditEvent;
 
 /** One line per request, and one per event. Holds no secret: no password, no host key, no header. */
 export interface LogEntry {
@@ -96,6 +98,8 @@ export interface SyncServerOptions {
   media?: StoreChoice<MediaStore>;
   /** Media files elsewhere than in folders. */
   mediaFiles?: StoreChoice<MediaFiles>;
+  /** The pages at `<mount>/account`, where people manage their devices and data. Default false; the command line's default is true. */
+  account?: AccountOptions | boolean;
   /** The page at `GET <mount>/`. Default true. */
   landingPage?: boolean;
   /** The address that the page shows, where the server cannot know it: `https://example.org/anki/`. */
@@ -105,7 +109,8 @@ export interface SyncServerOptions {
 }
 
 /** Options with their defaults in place. */
-export type CheckedOptions = Omit<SyncServerOptions, 'base' | 'landingPage' | 'log'> & {
+export type CheckedOptions = Omit<SyncServerOptions, 'base' | 'landingPage' | 'log' | 'account'> & {
+  account: CheckedAccountOptions | undefined;
   base: string;
   landingPage: boolean;
   log: (entry: LogEntry) => void;
@@ -151,6 +156,7 @@ const CHECKS: Record<keyof SyncServerOptions, readonly [Check, string]> = {
   collections: [object, 'a store, or { module, options }'],
   media: [object, 'a store, or { module, options }'],
   mediaFiles: [object, 'a store, or { module, options }'],
+  account: [() => true, 'told by its own check'],
   landingPage: [flag, 'true or false'],
   publicUrl: [(value) => typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value), 'an http:// or https:// URL'],
   log: [callable, 'a function'],
@@ -170,10 +176,11 @@ export function checkOptions(options: SyncServerOptions): CheckedOptions {
     if ((options.environmentUsers ?? []).length > 0) throw new TypeError('options "oidc" and "environmentUsers": users of the environment alone may sign in');
     requireOidcLibrary();
   }
-  const { base, landingPage, log, ...others } = options;
+  const { base, landingPage, log, account, ...others } = options;
   return {
     ...others,
     base: resolve(base ?? './data'),
+    account: checkAccountOptions(account),
     landingPage: landingPage ?? true,
     log: log ?? (() => {}),
     limits: {

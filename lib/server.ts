@@ -3,6 +3,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { finished, Readable } from 'node:stream';
+import type { Account } from './account/account.ts';
+import { LastErrors } from './account/last-errors.ts';
 import { authenticatorFrom } from './auth/authenticator-from.ts';
 import type { Authenticator, User } from './auth/authenticator.ts';
 import { AuditLog } from './auth/audit-log.ts';
@@ -100,6 +102,8 @@ class Hall implements SyncServer {
   #rooms: Rooms | undefined;
   #active = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
+  #account: Promise<Account> | undefined;
+  readonly #lastErrors = new LastErrors();
 
   constructor(options: CheckedOptions) {
     this.#options = options;
@@ -186,6 +190,7 @@ class Hall implements SyncServer {
     const rooms = this.#rooms;
     if (rooms === undefined) return;
     await rooms.engine.close();
+    await (await this.#account)?.close();
     await rooms.hostKeys.close?.();
     await rooms.authenticator.close?.();
     await rooms.audit.close();
@@ -227,6 +232,7 @@ class Hall implements SyncServer {
     if (entry.detail !== undefined) entry.detail = redacted(entry.detail, secrets);
     entry.status = response.status;
     entry.ms = Math.round((performance.now() - startedMillis) * 10) / 10;
+    this.#lastErrors.note(entry);
     this.#tell(entry);
     return response;
   }
@@ -238,6 +244,7 @@ class Hall implements SyncServer {
     if (this.#rooms === undefined) await this.ready;
     const rooms = this.#rooms!;
     if (route.kind === 'health') return plain(200, 'ok');
+    if (route.kind === 'account') return (await this.#accountOf(rooms)).respond(http, route.path, entry);
 
     entry.request = route.method;
     const request = await openSyncRequest(http, route, { spool: rooms.spool, limits: this.#options.limits });
@@ -403,10 +410,24 @@ class Hall implements SyncServer {
     return join(folder, `${kind}-${randomBytes(12).toString('hex')}${extension}`);
   }
 
+  /** Pages are for a few people at a time: nothing of them is loaded before somebody asks for one. */
+  #accountOf(rooms: Rooms): Promise<Account> {
+    const settings = this.#options.account;
+    if (settings === undefined) throw new SyncError('PATH_UNKNOWN', 'nothing here');
+    this.#account ??= import('./account/open.ts').then(({ openAccount }) => openAccount(rooms, {
+      options: this.#options,
+      settings,
+      lastErrors: this.#lastErrors,
+      tell: (entry) => this.#tell(entry),
+      describe: (error, entry) => describe(error, entry, this.#options.base),
+    }));
+    return this.#account;
+  }
+
   #landing(http: HttpRequest): HttpResponse {
     if (!this.#options.landingPage) throw new SyncError('PATH_UNKNOWN', 'nothing here');
     const baseUrl = this.#options.publicUrl ?? `${http.scheme ?? 'http'}://${headerOf(http, 'host') ?? 'localhost'}${http.mountPath ?? ''}`;
-    const body = Buffer.from(landingPage({ baseUrl }));
+    const body = Buffer.from(landingPage({ baseUrl, hasAccountPage: this.#options.account !== undefined }));
     return { status: 200, headers: { ...landingPageHeaders, 'content-length': String(body.length) }, body };
   }
 

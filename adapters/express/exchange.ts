@@ -11,27 +11,39 @@ export interface Handler {
 }
 
 /** What a framework knows of a request beyond node:http: where it is mounted, and whom it came from. */
-export type Place = Pick<HttpRequest, 'url' | 'mountPath' | 'clientAddress' | 'scheme'>;
+export type Place = Pick<HttpRequest, 'url' | 'mountPath' | 'clientAddress' | 'scheme' | 'signedInUser'>;
 
 /**
  * Resolves with true once the answer has left. With false, and nothing touched, where the path is not the core's and the framework has
- * somebody else to ask (`passesOn`). Rejects for a defect of the core alone, before anything was sent.
+ * somebody else to ask (`passesOn`). `takeOver` is called before anything is sent. Rejects for a defect of the core alone, before anything was sent.
  */
-export async function exchange(server: Handler, req: IncomingMessage, res: ServerResponse, place: Place, passesOn: boolean): Promise<boolean> {
-  const gone = new AbortController();
-  res.once('close', () => {
-    if (!res.writableFinished) gone.abort();
-  });
+export async function exchange(server: Handler, req: IncomingMessage, res: ServerResponse, place: Place, passesOn: boolean, takeOver?: () => void): Promise<boolean> {
+  let gone: AbortSignal | undefined;
   const response = await server.handle({
     ...place,
     method: req.method ?? 'GET',
     headers: req.headers,
     body: bodyOf(req),
-    signal: gone.signal,
+    // made for whoever asks: only a login does
+    get signal() {
+      return (gone ??= goneSignal(res));
+    },
   });
   if (response.status === 404 && passesOn) return false;
+  takeOver?.();
   await answer(req, res, response);
   return true;
+}
+
+/** Aborted when the client goes before it has its answer. */
+function goneSignal(res: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  const close = (): void => {
+    if (!res.writableFinished) gone.abort();
+  };
+  if (res.destroyed) close();
+  else res.once('close', close);
+  return gone.signal;
 }
 
 /** Address and scheme of the client, as trusted proxies say, or the framework, or the connection. */

@@ -22,6 +22,11 @@ export interface ExpressSyncOptions {
    * Default: what the framework says, and without one the address of the connection.
    */
   trustedProxies?: readonly string[];
+  /**
+   * Who is signed in to your application, by login name: that person needs no other sign-in for the account page. Undefined: nobody. Trust
+   * your session alone here, and no header: `(req) => req.user?.loginName`, behind `passport.session()`.
+   */
+  signedInUser?: (req: any) => string | undefined;
 }
 
 export type ExpressHandler = (req: MountedRequest, res: ServerResponse, next?: (error?: unknown) => void) => void;
@@ -38,7 +43,7 @@ export type ExpressHandler = (req: MountedRequest, res: ServerResponse, next?: (
 export function expressSync(server: Handler, options: ExpressSyncOptions = {}): ExpressHandler {
   const isTrusted = options.trustedProxies === undefined ? undefined : trustedProxies(options.trustedProxies);
   return (req, res, next) => {
-    exchange(server, req, res, placeOf(req, isTrusted), next !== undefined).then((ours) => {
+    exchange(server, req, res, { ...placeOf(req, isTrusted), ...portalUser(req, options) }, next !== undefined).then((ours) => {
       if (!ours) next!();
     }).catch((error: unknown) => {
       // the core answers its own errors, so this is a defect: let the application's error handler tell of it
@@ -50,6 +55,12 @@ export function expressSync(server: Handler, options: ExpressSyncOptions = {}): 
 
 function placeOf(req: MountedRequest, isTrusted: IsTrustedProxy | undefined): Place {
   return { url: req.url ?? '/', mountPath: mountPathOf(req), ...clientOf(req, req, isTrusted) };
+}
+
+/** What an application gives in place of a name, such as an empty one or an object, is nobody. */
+function portalUser(req: MountedRequest, { signedInUser }: ExpressSyncOptions): Pick<Place, 'signedInUser'> {
+  const name: unknown = signedInUser?.(req);
+  return typeof name === 'string' && name !== '' ? { signedInUser: name } : {};
 }
 
 /** Express says it; connect only keeps the URL it began with, of which `req.url` is the end; plain node:http has no mounts. */

@@ -2,7 +2,7 @@
 import { SyncError } from '../errors.ts';
 import { isMediaMethod, isSyncMethod, type MethodRoute } from './methods.ts';
 
-export type Route = MethodRoute | { kind: 'health' } | { kind: 'landing' };
+export type Route = MethodRoute | { kind: 'health' } | { kind: 'landing' } | { kind: 'account'; path: string[] };
 
 /**
  * `url` is path and query with the mount path stripped. The last two segments decide, so that what users mistype works:
@@ -31,6 +31,8 @@ export function routeOf(httpMethod: string, url: string): Route {
     if (family === 'msync' && isMediaMethod(name)) return { kind: 'media', method: name };
     throw new SyncError('METHOD_UNKNOWN', `no such method of /${family}`);
   }
+  // after the methods: people enter the address of their account page in Anki
+  if (segments[0] === 'account') return { kind: 'account', path: segments.slice(1) };
   if (reads && segments.length === 0) return { kind: 'landing' };
   if (reads && segments.length === 1 && name === 'health') return { kind: 'health' };
   throw new SyncError('PATH_UNKNOWN', 'nothing here', { detail: pathHint(name) });

@@ -1,0 +1,38 @@
+import { SyncError } from '../../errors.ts';
+import { OidcError, type OidcProvider, type OidcState } from '../../auth/oidc/oidc.ts';
+import { loginEvent } from '../../login.ts';
+import { PageError } from '../page-error.ts';
+import type { AccountRoom, Redirect, Visit } from '../room.ts';
+import { signedIn } from './sign-in.ts';
+
+/** To the provider. What its answer is compared with goes along in the cookie, sealed, and bound to this browser. */
+export async function beginOidc(room: AccountRoom, visit: Visit): Promise<Redirect> {
+  const provider = providerOf(room, visit);
+  const { url, state } = await provider.begin({ redirectUri: `${visit.serverUrl}account/oidc/${provider.id}/callback` });
+  return { goTo: url, cookie: { token: visit.token, sealed: room.sealing.seal(state, visit.token) } };
+}
+
+/** And back. The state is used up, whatever comes of it. */
+export async function finishOidc(room: AccountRoom, visit: Visit): Promise<Redirect> {
+  const { entry, http, sealed, token } = visit;
+  const provider = providerOf(room, visit);
+  const state = sealed === undefined ? undefined : (room.sealing.open(sealed, token) as OidcState | undefined);
+  try {
+    const { user } = await provider.finish(http.url, state);
+    entry.user = user.loginName;
+    entry.event = 'login.ok';
+    return await signedIn(room, visit, user, `oidc:${provider.id}`);
+  } catch (error) {
+    if (error instanceof OidcError && error.reason !== 'stale' && error.reason !== 'cancelled') {
+      entry.event = error.reason === 'unavailable' ? 'login.unavailable' : 'login.refused';
+    }
+    if (error instanceof SyncError) entry.event = loginEvent(error);
+    throw error;
+  }
+}
+
+function providerOf({ oidc }: AccountRoom, { path }: Visit): OidcProvider {
+  const provider = oidc?.get(path[1]!);
+  if (provider === undefined) throw new PageError(404, 'There is no such way to sign in.');
+  return provider;
+}
