@@ -17,6 +17,7 @@ import { recheckedHostKeys } from './auth/rechecked-host-keys.ts';
 import { LoginLimits } from './auth/login-limits.ts';
 import type { OidcProviders } from './auth/oidc/oidc.ts';
 import { oidcProviders } from './auth/oidc/oidc-providers.ts';
+import { restingHostKeys } from './auth/oidc/resting-host-keys.ts';
 import { sqliteOidcSubjects } from './auth/oidc/subjects.ts';
 import { SignIn } from './auth/sign-in.ts';
 import type { UserDirectory } from './auth/user-directory.ts';
@@ -155,7 +156,7 @@ class Hall implements SyncServer {
         signIn: new SignIn({ authenticator, directory, limits }),
         limits,
         oidc: oidcProviders(this.#options.oidc ?? [], sqliteOidcSubjects(auth.database, authenticator)),
-        hostKeys: basedHostKeys({
+        hostKeys: restingHostKeys({ providers: this.#options.oidc ?? [], database: auth.database, hostKeys: basedHostKeys({
           hostKeys: recheckedHostKeys({
             hostKeys: keysElsewhere === undefined ? auth.hostKeys : auditedHostKeys(keysElsewhere, (userId, count) => this.#revoked(directory, userId, count)),
             authenticator,
@@ -164,7 +165,7 @@ class Hall implements SyncServer {
           authenticator,
           database: auth.database,
           ...given({ passwordChangeEnds }),
-        }),
+        }) }),
         engine: engineOf(this.#options),
         spool: new FormSpool({
           newPath: () => join(stagingFolder(base), `form-${randomBytes(12).toString('hex')}`),

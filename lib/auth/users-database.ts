@@ -78,6 +78,7 @@ export class UsersDatabase {
   readonly #appPasswords: Database.Statement<[string], AppPasswordRow>;
   readonly #appPasswordByHash: Database.Statement<[string], AppPasswordRow>;
   readonly #audit: Database.Statement<[], AuditRow>;
+  readonly #oidcSignedIn: Database.Statement<[string], number | null>;
   readonly #pageSession: Database.Statement<[string], PageSessionRow>;
   #cache = new Map<string, KeyOwner>();
   #cachedVersion = -1;
@@ -113,6 +114,7 @@ export class UsersDatabase {
     this.#appPasswords = this.#db.prepare(`SELECT ${APP_PASSWORD_COLUMNS} FROM app_passwords WHERE user_id = ? ORDER BY created_secs, id`);
     this.#appPasswordByHash = this.#db.prepare(`SELECT ${APP_PASSWORD_COLUMNS} FROM app_passwords WHERE password_hash = ?`);
     this.#audit = this.#db.prepare('SELECT number, at_secs, event, login_name, detail FROM audit ORDER BY number');
+    this.#oidcSignedIn = this.#db.prepare<[string], number | null>('SELECT max(signed_in_secs) FROM oidc_subjects WHERE user_id = ?').pluck();
     this.#pageSession = this.#db.prepare(`SELECT session_hash, user_id, via, seal, signed_in_secs, used_secs
       FROM page_sessions JOIN users ON users.id = user_id WHERE session_hash = ? AND NOT disabled`);
     this.#keys = this.#db.prepare(`SELECT key_id, client, address, issued_secs, last_used_day, last_sync_secs, app_password_id, expires_secs
@@ -182,6 +184,11 @@ export class UsersDatabase {
 
   appPasswordByHash(passwordHash: string): AppPasswordRow | undefined {
     return reading(() => this.#appPasswordByHash.get(passwordHash));
+  }
+
+  /** When the user came from a provider of OpenID Connect last; undefined for one who never did. */
+  oidcSignedInSecs(userId: string): number | undefined {
+    return reading(() => this.#oidcSignedIn.get(userId) ?? undefined);
   }
 
   /** Undefined when there is none, or the user is disabled. */
