@@ -91,8 +91,8 @@ interface Rooms {
   spool: FormSpool;
 }
 
-/** What a device asks for at the beginning of a sync, and at its end. */
-const OF_A_SYNC: ReadonlySet<string> = new Set<SyncMethod | MediaMethod>(['meta', 'finish', 'upload', 'download', 'begin']);
+/** What a device asks for at the end of a sync, or at the beginning of one of media. `meta`, at the beginning of each, tells of it itself. */
+const OF_A_SYNC: ReadonlySet<string> = new Set<SyncMethod | MediaMethod>(['finish', 'upload', 'download', 'begin']);
 
 type Step = (rooms: Rooms, request: SyncRequest, user: User, entry: LogEntry) => Promise<HttpResponse>;
 
@@ -274,7 +274,7 @@ class Hall implements SyncServer {
     const leave = rooms.engine.admit(placeOf(user));
     try {
       const response = await this.#steps[request.method](rooms, request, user, entry);
-      if (OF_A_SYNC.has(request.method)) rooms.hostKeys.synced?.(request.hostKey, deviceOf(request, http));
+      if (OF_A_SYNC.has(request.method)) rooms.hostKeys.synced?.(request.hostKey, deviceAt(entry, ''));
       // a download is on its way until its last byte is read, or its client is gone
       if (response.body instanceof Readable) finished(response.body, leave);
       else leave();
@@ -290,7 +290,14 @@ class Hall implements SyncServer {
 
   /** A method of the protocol without a step does not compile. */
   readonly #steps: Record<Exclude<SyncMethod, 'hostKey'> | MediaMethod, Step> = {
-    meta: (rooms, request, user) => this.#jsonStep('meta', rooms, request, user),
+    meta: async (rooms, request, user, entry) => {
+      let client = request.client;
+      const response = await this.#jsonStep('meta', rooms, request, user, (body) => {
+        client = clientVersionIn(body) ?? client;
+      });
+      rooms.hostKeys.synced?.(request.hostKey, deviceAt(entry, client));
+      return response;
+    },
     start: (rooms, request, user) => this.#jsonStep('start', rooms, request, user),
     applyGraves: (rooms, request, user) => this.#jsonStep('applyGraves', rooms, request, user),
     applyChanges: (rooms, request, user) => this.#jsonStep('applyChanges', rooms, request, user),
@@ -314,9 +321,10 @@ class Hall implements SyncServer {
     mediaSanity: (rooms, request, user) => this.#jsonStep('mediaSanity', rooms, request, user),
   };
 
-  async #jsonStep(step: JsonStep, rooms: Rooms, request: SyncRequest, user: User): Promise<HttpResponse> {
+  async #jsonStep(step: JsonStep, rooms: Rooms, request: SyncRequest, user: User, heard?: (body: Buffer) => void): Promise<HttpResponse> {
     try {
       const body = await readJsonBody(request, this.#options.limits);
+      heard?.(body);
       const { sessionKey, hostKey } = request;
       const answer = await rooms.engine.run({
         step,
@@ -499,8 +507,13 @@ function placeOf(user: User): { userId: string; folder: string } {
   return { userId: user.id, folder: user.folder };
 }
 
-function deviceOf({ client }: SyncRequest, { clientAddress }: HttpRequest): { client: string; address?: string } {
-  return { client, ...(clientAddress === undefined ? {} : { address: clientAddress }) };
+function deviceAt({ address }: LogEntry, client: string): { client: string; address?: string } {
+  return { client, ...(address === undefined ? {} : { address }) };
+}
+
+/** In `meta`, clients say more of themselves than in the header of each request: the model of a phone, for instance. */
+function clientVersionIn(body: Buffer): string | undefined {
+  return body.length > 1000 ? undefined : /"cv":\s*"([^"\\]*)"/.exec(String(body))?.[1];
 }
 
 function plain(status: number, text: string): HttpResponse {

@@ -15,7 +15,10 @@ export interface HostKeys {
   /** Ends one key, or with no `keyId` all of the user's. Answers how many were ended. */
   revoke(userId: string, keyId?: string): Promise<number>;
   list(userId: string): Promise<IssuedKey[]>;
-  /** A device synced just now. Called often: MUST be fast, MUST not throw, and may keep only one call a minute. */
+  /**
+   * A device is syncing just now; an empty `client` says nothing new. Called some times in each sync: MUST be fast, MUST not throw, and may
+   * keep one call a minute.
+   */
   synced?(key: string, device: Pick<Device, 'client' | 'address'>): void;
   close?(): Promise<void>;
 }
@@ -33,7 +36,7 @@ export interface Device {
 /** A host key is a device: nothing of which the key could be rebuilt. */
 export interface IssuedKey {
   keyId: string;
-  /** As the device described itself last. */
+  /** As the device described itself last; `deviceName` makes words for people of it. */
   client: string;
   issuedSecs: number;
   /** Where it was last. */

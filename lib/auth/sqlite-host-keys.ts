@@ -112,8 +112,13 @@ export class SqliteHostKeys implements HostKeys {
   synced(key: string, { client, address }: Pick<Device, 'client' | 'address'>): void {
     const keyHash = hashOf(key);
     const atSecs = Math.floor(this.#options.now() / 1000);
-    const now = { keyHash, client: client.slice(0, MAX_CLIENT_CHARS), address: address?.slice(0, MAX_CLIENT_CHARS) ?? null, atSecs };
-    const before = this.#writtenDown.get(keyHash);
+    const before = this.#synced.get(keyHash) ?? this.#writtenDown.get(keyHash);
+    const now = {
+      keyHash,
+      client: client.slice(0, MAX_CLIENT_CHARS) || (before?.client ?? ''),
+      address: address?.slice(0, MAX_CLIENT_CHARS) ?? null,
+      atSecs,
+    };
     const isNew = before === undefined || atSecs - before.atSecs >= SYNCED_EVERY_SECS || before.client !== now.client || before.address !== now.address;
     if (!isNew && !this.#synced.has(keyHash)) return;
     this.#synced.set(keyHash, now);

@@ -6,11 +6,18 @@ export function helpText(): string {
 
   serve                  starts the server; stop it with Ctrl+C
   user add NAME          adds a user; the password is asked for, or is the first line of standard input
-  user passwd NAME       changes a password; devices must sign in again, unless --keep-keys
+  user passwd NAME       changes a password; devices must sign in again, and app passwords end, unless --keep-app-passwords or --keep-keys
   user list              lists the users
   user remove NAME       removes a user; the cards stay on disk
   user disable NAME      refuses a user until "user enable NAME"
   user link NAME         gives the user to whoever signs in next by this name through a provider
+  user devices NAME      lists a user's devices, with app, last sync and address
+  user app-password NAME --name TEXT [--expires 90d]
+                         makes a password for Anki clients and shows it, once; with a name for the list
+  user app-passwords NAME
+                         lists them
+  user revoke NAME [ID]  signs out a device, or revokes an app password; without ID all devices, with --app-passwords those too
+  user admin NAME        makes an administrator of the account page; --off ends it
   user verify NAME       tells whether a password is right (exit code 0) or not (1)
   import [FOLDER]        takes over the users of an old community server (ankisyncd), with cards, media and passwords
   check [NAME]           tells what is wrong in the data folder, of all users or some (exit code 1 if anything is)

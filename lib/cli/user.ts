@@ -5,15 +5,20 @@ import { UsersDatabase } from '../auth/users-database.ts';
 import { usersDatabasePath } from '../auth/users-schema.ts';
 import { parseFlags } from './flags.ts';
 import { readPassword } from './passwords.ts';
+import { passwordChangeEnds } from './password-settings.ts';
 import { baseFlag, baseFolder } from './settings.ts';
 import { hint } from '../spelling.ts';
 import type { Surroundings } from './surroundings.ts';
 import { UsageError } from './usage-error.ts';
+import { createAppPassword, devices, listAppPasswords, revoke } from './user-devices.ts';
 
-interface Call {
+export interface Call {
   users: SqliteUsers;
+  database: UsersDatabase;
   /** Empty for `list`. */
   name: string;
+  /** After the name. */
+  words: readonly string[];
   flags: ReadonlyMap<string, string>;
   password(twice: boolean): Promise<string>;
   say(line: string): void;
@@ -27,7 +32,10 @@ const actions: Record<string, (call: Call) => Promise<number>> = {
     return 0;
   },
   async passwd({ users, name, flags, password, say }) {
-    const { user, endedKeys } = await users.setPassword(name, await password(true), { keepKeys: flags.has('keep-keys') });
+    const { user, endedKeys } = await users.setPassword(name, await password(true), {
+      keepKeys: flags.has('keep-keys'),
+      ...(flags.has('keep-app-passwords') ? { ends: 'own' } : {}),
+    });
     say(`changed the password of "${user.loginName}"${endedKeys > 0 ? `; signed out: ${endedKeys}` : ''}`);
     return 0;
   },
@@ -48,6 +56,15 @@ const actions: Record<string, (call: Call) => Promise<number>> = {
     say(`enabled "${(await users.enable(name)).loginName}"`);
     return 0;
   },
+  async admin({ users, name, flags, say }) {
+    const { loginName } = await users.setAdmin(name, !flags.has('off'));
+    say(`"${loginName}" is ${flags.has('off') ? 'no administrator' : 'an administrator'} of the account page`);
+    return 0;
+  },
+  devices,
+  revoke,
+  'app-password': createAppPassword,
+  'app-passwords': listAppPasswords,
   async link({ users, name, say }) {
     say(`"${(await users.awaitSubject(name)).loginName}" belongs to whoever signs in next by this name through a provider`);
     return 0;
@@ -60,7 +77,9 @@ const actions: Record<string, (call: Call) => Promise<number>> = {
 };
 
 export async function user(args: string[], surroundings: Surroundings): Promise<number> {
-  const { words: [actionName, name, ...rest], flags } = parseFlags(args, { ...baseFlag, 'keep-keys': 'switch' });
+  const { words: [actionName, name, ...rest], flags } = parseFlags(args, {
+    ...baseFlag, 'keep-keys': 'switch', 'keep-app-passwords': 'switch', 'app-passwords': 'switch', off: 'switch', name: 'value', expires: 'value',
+  });
   const known = Object.keys(actions);
   if (actionName === undefined) throw new UsageError(`user needs one of: ${known.join(', ')}`);
   const action = Object.hasOwn(actions, actionName) ? actions[actionName] : undefined;
@@ -69,15 +88,21 @@ export async function user(args: string[], surroundings: Surroundings): Promise<
     throw new UsageError(actionName === 'list' ? 'user list takes no name' : `user ${actionName} needs a name`);
   }
   // a password must not be an argument: every user of the machine could read it
-  if (rest.length > 0) throw new UsageError(`user ${actionName} takes one name and nothing more; a password is asked for, or read from standard input`);
+  if (rest.length > (actionName === 'revoke' ? 1 : 0)) throw new UsageError(`user ${actionName} takes one name and nothing more; a password is asked for, or read from standard input`);
 
   const base = baseFolder(flags, surroundings.env, surroundings.homeFolder);
   if (actionName !== 'add' && !existsSync(usersDatabasePath(base))) throw new UsageError(`there are no users in ${base}; is --base right?`);
-  const database = await UsersDatabase.open(base);
+  for (const [flag, of] of FLAG_OF) {
+    if (flags.has(flag) && actionName !== of) throw new UsageError(`--${flag} belongs to user ${of}`);
+  }
+  const ends = passwordChangeEnds(surroundings.env);
+  const database = await UsersDatabase.open(base, { by: 'the command line' });
   try {
     return await action({
-      users: new SqliteUsers(database),
+      users: new SqliteUsers(database, ends === undefined ? {} : { passwordChangeEnds: ends }),
+      database,
       name: name ?? '',
+      words: rest,
       flags,
       password: (twice) => readPassword({ input: surroundings.input, prompts: surroundings.errors }, `Password of ${name}`, twice),
       say: (line) => surroundings.output.write(`${line}\n`),
@@ -87,8 +112,12 @@ export async function user(args: string[], surroundings: Surroundings): Promise<
   }
 }
 
-function listLine({ loginName, disabled, hasPassword, keys, lastUsedDay }: UserEntry): string {
+const FLAG_OF = new Map([
+  ['keep-keys', 'passwd'], ['keep-app-passwords', 'passwd'], ['app-passwords', 'revoke'], ['off', 'admin'], ['name', 'app-password'], ['expires', 'app-password'],
+]);
+
+function listLine({ loginName, disabled, hasPassword, keys, lastUsedDay, isAdmin }: UserEntry): string {
   const used = lastUsedDay === null ? 'never signed in' : `last seen ${new Date(lastUsedDay * 86_400_000).toISOString().slice(0, 10)}`;
-  const marks = [disabled ? 'disabled' : '', hasPassword ? '' : 'no password here'].filter((mark) => mark !== '');
+  const marks = [isAdmin === true ? 'administrator' : '', disabled ? 'disabled' : '', hasPassword ? '' : 'no password here'].filter((mark) => mark !== '');
   return [loginName, `${keys} ${keys === 1 ? 'key' : 'keys'}`, used, ...marks].join('\t');
 }
