@@ -11,6 +11,7 @@ import { DataFolderInUseError } from './storage/files/data-folder-lock.ts';
 const commands: Record<string, (args: string[], surroundings: Surroundings) => Promise<number>> = {
   // each command loads what it needs: `user` and `help` start no server
   serve: async (args, surroundings) => (await import('./cli/serve.ts')).serve(args, surroundings),
+  config: async (args, surroundings) => (await import('./cli/config.ts')).config(args, surroundings),
   user: async (args, surroundings) => (await import('./cli/user.ts')).user(args, surroundings),
   import: async (args, surroundings) => (await import('./cli/import.ts')).importOldServer(args, surroundings),
   check: async (args, surroundings) => (await import('./cli/check.ts')).check(args, surroundings),

@@ -1,12 +1,18 @@
 /** ` Did you mean …?`, where one of the known words is close to what was typed; empty otherwise. */
 export function hint(typed: string, known: readonly string[]): string {
+  const nearest = nearestWord(typed, known, Math.max(2, Math.floor(typed.length / 3)));
+  return nearest === undefined ? '' : ` Did you mean ${nearest}?`;
+}
+
+/** The known word that takes the fewest edits, if it takes no more than `maxEdits`. */
+export function nearestWord(typed: string, known: readonly string[], maxEdits: number): string | undefined {
   let nearest: string | undefined;
-  let fewest = Math.max(2, Math.floor(typed.length / 3)) + 1;
+  let fewest = maxEdits + 1;
   for (const word of known) {
     const edits = editDistance(typed.toLowerCase(), word.toLowerCase());
     if (edits < fewest) [nearest, fewest] = [word, edits];
   }
-  return nearest === undefined ? '' : ` Did you mean ${nearest}?`;
+  return nearest;
 }
 
 /** Letters to insert, delete or replace to get from one word to the other. */

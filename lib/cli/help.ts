@@ -5,6 +5,7 @@ export function helpText(): string {
   return `Usage: ${name} <command> [flags]
 
   serve                  starts the server; stop it with Ctrl+C
+  config                 prints all settings, and where each comes from; takes the flags of serve
   user add NAME          adds a user; the password is asked for, or is the first line of standard input
   user passwd NAME       changes a password; devices must sign in again, and app passwords end, unless --keep-app-passwords or --keep-keys
   user list              lists the users
@@ -29,6 +30,7 @@ export function helpText(): string {
 
 All commands:
   --base FOLDER          the data folder (default ./data)
+  --config FILE          settings (default: anki-sync.toml or anki-sync.json in the working folder, or else in the data folder)
 
 serve:
   --host ADDRESS         where to listen (default 127.0.0.1; 0.0.0.0 or :: for all networks)

@@ -34,6 +34,9 @@ const VARIABLES = {
 type Variable = keyof typeof VARIABLES;
 const NAMES = Object.keys(VARIABLES) as Variable[];
 
+/** Without `OIDC_`. */
+export const oidcVariables: readonly string[] = NAMES;
+
 /** Empty where nothing speaks of OpenID Connect. @throws UsageError */
 export function oidcSettings(env: Environment): OidcOptions[] {
   const set = Object.keys(env).filter((name) => name.startsWith('OIDC_') && env[name] !== '' && env[name] !== undefined);

@@ -46,7 +46,9 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   say(`anki-sync ${packageVersion()}, data in ${base}`);
   const { users: environmentUsers, warnings } = readSyncUsers(env);
   if (old.found.length > 0) say(`settings of an old community server: ${old.found.join(', ')}`);
-  for (const warning of [...old.warnings, ...warnings]) say(warning);
+  const { file } = settings.configuration;
+  if (file !== undefined) say(`settings of ${file.path}`);
+  for (const warning of [...old.warnings, ...warnings, ...settings.warnings]) say(warning);
   const leastLevel = LEVELS.indexOf(old.leastLevel ?? 'info');
   const log = (entry: LogEntry): void => {
     if (LEVELS.indexOf(entry.level) >= leastLevel && isWorthALine(entry)) say(logLine(entry, new Date()));
@@ -64,6 +66,7 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
     ...(publicUrl === undefined ? {} : { publicUrl }),
     environmentUsers,
     ...(ldap === undefined ? {} : { authenticator: ['local', ldap] }),
+    ...settings.core,
     oidc,
     log,
   });

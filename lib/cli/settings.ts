@@ -1,39 +1,26 @@
 /**
- * Flags and environment → what `serve` and `user` work with. With none of the official server's variables set, our own defaults
+ * Flags, environment and configuration file → what `serve` and `user` work with. With none of the official server's variables set, our own defaults
  * hold; with any of them, its defaults for the others, so that an existing unit file or compose file goes on as it was.
  */
 import { join, resolve } from 'node:path';
 import { DEFAULT_BODY_LIMITS } from '../protocol/body.ts';
 import { clientAddressSources, type ClientAddressSource } from './client-address.ts';
-import type { FlagKinds } from './flags.ts';
+import { configurationOf, misspelledVariables, type Configuration, type Environment } from './configuration.ts';
+import { coreSettings } from './core-settings.ts';
 import { hint } from '../spelling.ts';
 import { trustedProxies, type IsTrustedProxy } from '../../adapters/express/trusted-proxies.ts';
 import type { LdapOptions } from '../auth/ldap/settings.ts';
 import type { OidcOptions } from '../auth/oidc/settings.ts';
 import type { LoginLimitsOptions } from '../auth/login-limits.ts';
-import { ldapFlags, ldapSettings } from './ldap-settings.ts';
-import { loginLimitFlags, loginLimitSettings } from './login-limit-settings.ts';
+import { ldapSettings } from './ldap-settings.ts';
+import { loginLimitSettings } from './login-limit-settings.ts';
 import { oidcSettings } from './oidc-settings.ts';
 import { oldSettings, type OldSettings } from './old-settings.ts';
+import { baseFlag, serveFlags } from './serve-flags.ts';
 import { UsageError } from './usage-error.ts';
 
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-export const baseFlag = { base: 'value' } as const satisfies FlagKinds;
-
-export const serveFlags = {
-  ...baseFlag,
-  'ankisyncd-conf': 'value',
-  host: 'value',
-  port: 'value',
-  'tls-cert': 'value',
-  'tls-key': 'value',
-  'first-user': 'value',
-  'trusted-proxies': 'value',
-  'public-url': 'value',
-  ...loginLimitFlags,
-  ...ldapFlags,
-} as const satisfies FlagKinds;
+export type { Environment };
+export { baseFlag, serveFlags };
 
 export interface ServeSettings {
   /** Absolute. */
@@ -50,6 +37,8 @@ export interface ServeSettings {
   /** Both from MAX_SYNC_PAYLOAD_MEGS; without it the core's own limits hold. */
   limits: { maxPackedBytes: number; maxUnpackedBytes: number } | undefined;
   tls: { certFile: string; keyFile: string } | undefined;
+  /** Options of the core that are taken as they are. */
+  core: ReturnType<typeof coreSettings>;
   firstUser: string | undefined;
   /** Users of a directory, beside those in the data folder. */
   ldap: LdapOptions | undefined;
@@ -59,6 +48,10 @@ export interface ServeSettings {
   officialVariables: string[];
   /** What an old community server was told. */
   old: OldSettings;
+  /** The layers that all of this comes from. */
+  configuration: Configuration;
+  /** Variables that are probably misspelled, and secrets that others may read. */
+  warnings: string[];
 }
 
 const MIB = 1024 * 1024;
@@ -66,40 +59,69 @@ const OFFICIAL = /^(SYNC_(BASE|HOST|PORT|IP_HEADER|USER[1-9]\d*(_FILE)?)|MAX_SYN
 
 /** @throws UsageError for a value that cannot be. */
 export function serveSettings(flags: ReadonlyMap<string, string>, env: Environment, homeFolder: string): ServeSettings {
-  const officialVariables = officialVariablesIn(env);
-  const official = officialVariables.length > 0;
   const old = oldSettings(flags.get('ankisyncd-conf'), env, homeFolder);
-  const certFile = flags.get('tls-cert');
-  const keyFile = flags.get('tls-key');
-  if ((certFile === undefined) !== (keyFile === undefined)) throw new UsageError('--tls-cert and --tls-key belong together: give both');
+  const configuration = configurationOf(flags, env, folderOf(flags, env, env, homeFolder, old));
+  try {
+    return layeredSettings(flags, env, homeFolder, old, configuration);
+  } catch (error) {
+    throw configuration.explained(error);
+  }
+}
+
+function layeredSettings(
+  flags: ReadonlyMap<string, string>,
+  ownEnv: Environment,
+  homeFolder: string,
+  old: OldSettings,
+  configuration: Configuration,
+): ServeSettings {
+  const { env } = configuration;
+  const text = (flag: keyof typeof serveFlags, variable: string): string | undefined => flags.get(flag) ?? valueOf(env, variable);
+  const officialVariables = officialVariablesIn(ownEnv);
+  const official = officialVariables.length > 0;
+  const certFile = text('tls-cert', 'TLS_CERT');
+  const keyFile = text('tls-key', 'TLS_KEY');
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw new UsageError('--tls-cert and --tls-key (TLS_CERT, TLS_KEY) belong together: give both');
+  }
   return {
-    base: baseFolder(flags, env, homeFolder, old),
-    host: flags.get('host') ?? valueOf(env, 'SYNC_HOST') ?? old.host ?? (official ? '0.0.0.0' : '127.0.0.1'),
+    base: folderOf(flags, env, ownEnv, homeFolder, old),
+    host: text('host', 'SYNC_HOST') ?? old.host ?? (official ? '0.0.0.0' : '127.0.0.1'),
     port:
       port(flags.get('port'), '--port') ?? port(valueOf(env, 'SYNC_PORT'), 'SYNC_PORT')
       ?? port(old.port, 'the port of the old server') ?? (official ? 8080 : 27701),
     clientAddressSource: addressSource(valueOf(env, 'SYNC_IP_HEADER')),
-    trustedProxies: proxies(flags.get('trusted-proxies') ?? valueOf(env, 'TRUSTED_PROXIES')),
+    trustedProxies: proxies(text('trusted-proxies', 'TRUSTED_PROXIES')),
     publicUrl: publicUrl(flags.get('public-url'), valueOf(env, 'PUBLIC_URL')),
     loginLimits: loginLimitSettings(flags, env),
     limits: limits(valueOf(env, 'MAX_SYNC_PAYLOAD_MEGS')),
     tls: certFile !== undefined && keyFile !== undefined ? { certFile: resolve(certFile), keyFile: resolve(keyFile) } : undefined,
-    firstUser: flags.get('first-user'),
+    core: coreSettings(env),
+    firstUser: text('first-user', 'FIRST_USER'),
     ldap: ldapSettings(flags, env),
     oidc: oidcSettings(env),
     officialVariables,
     old,
+    configuration,
+    warnings: [...misspelledVariables(ownEnv), ...(configuration.file?.warnings ?? [])],
   };
 }
 
 /**
- * Absolute path of the data folder: `--base`, SYNC_BASE, what an old community server was told (for `serve`), `~/.syncserver`
- * beside other official variables, or `./data`.
+ * Absolute path of the data folder: `--base`, SYNC_BASE, the configuration file, `~/.syncserver` beside other official variables, or `./data`.
+ *
+ * @throws UsageError where the configuration file is wrong
  */
-export function baseFolder(flags: ReadonlyMap<string, string>, env: Environment, homeFolder: string, old?: OldSettings): string {
+export function baseFolder(flags: ReadonlyMap<string, string>, env: Environment, homeFolder: string): string {
+  const configuration = configurationOf(flags, env, folderOf(flags, env, env, homeFolder));
+  return folderOf(flags, configuration.env, env, homeFolder);
+}
+
+/** What an old community server was told holds for `serve` alone. The file brings no defaults of the official server. */
+function folderOf(flags: ReadonlyMap<string, string>, env: Environment, ownEnv: Environment, homeFolder: string, old?: OldSettings): string {
   const given = flags.get('base') ?? valueOf(env, 'SYNC_BASE') ?? old?.dataFolder;
   if (given !== undefined) return resolve(given);
-  return officialVariablesIn(env).length > 0 ? join(homeFolder, '.syncserver') : resolve('data');
+  return officialVariablesIn(ownEnv).length > 0 ? join(homeFolder, '.syncserver') : resolve('data');
 }
 
 function officialVariablesIn(env: Environment): string[] {

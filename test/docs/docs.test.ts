@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import test from 'node:test';
+import { readConfigFile } from '../../lib/cli/config-file.ts';
 import { clientAddressSources } from '../../lib/cli/client-address.ts';
 import { helpText } from '../../lib/cli/help.ts';
 import { serveFlags } from '../../lib/cli/settings.ts';
+import { isKnownVariable, settings, tablesOfFile } from '../../lib/cli/settings-table.ts';
 import { ROOT } from '../package/project-copy.ts';
 
 const names = ['README.md', 'CHANGELOG.md', ...(await readdir(join(ROOT, 'docs'))).map((name) => `docs/${name}`)];
@@ -47,4 +50,20 @@ test('docs/options.md has every flag, every source of addresses and every option
   const options = [...body.matchAll(/^ {2}(\w+)\?:/gm)].map((match) => match[1]);
   assert.ok(options.length > 10);
   for (const option of options) assert.match(optionsPage, new RegExp(`^\\|.*\`${option}\`.*\\|.*\\|.*\\|$`, 'm'));
+});
+
+test('docs/options.md has every variable and every table of the file, and no page has one that does not exist', () => {
+  const inTables = new Set([...optionsPage.matchAll(/^\|.*\|$/gm)].flatMap(([row]) => [...row.matchAll(/`([A-Z][A-Z0-9_]{3,})[`=]/g)].map((match) => match[1]!)));
+  for (const { variable } of settings) assert.ok(inTables.has(variable) || optionsPage.includes(`\`${variable}\``), variable);
+  for (const table of tablesOfFile()) assert.ok(optionsPage.includes(`\`[${table}]\``) || optionsPage.includes(`\`[[${table}]]\``), table);
+  for (const variable of inTables) assert.ok(isKnownVariable(variable) || /^ANKISYNCD_/.test(variable), `docs/options.md names ${variable}`);
+});
+
+test('the configuration file that docs/options.md shows can be read, with every key known', async (t) => {
+  const [, text = ''] = /```toml\n(.*?)```/s.exec(optionsPage) ?? [];
+  assert.match(text, /^port = /m);
+  const folder = await mkdtemp(join(tmpdir(), 'anki-sync-docs-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  await writeFile(join(folder, 'anki-sync.toml'), text);
+  assert.ok(readConfigFile(join(folder, 'anki-sync.toml')).settings.size >= 8);
 });

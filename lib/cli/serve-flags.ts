@@ -1,0 +1,21 @@
+/** The flags of `serve`. Each is also a variable and a key of the configuration file, by `settings-table.ts`. */
+import type { FlagKinds } from './flags.ts';
+import { ldapFlags } from './ldap-settings.ts';
+import { loginLimitFlags } from './login-limit-settings.ts';
+
+/** Of every command that works on a data folder. */
+export const baseFlag = { base: 'value', config: 'value' } as const satisfies FlagKinds;
+
+export const serveFlags = {
+  ...baseFlag,
+  'ankisyncd-conf': 'value',
+  host: 'value',
+  port: 'value',
+  'tls-cert': 'value',
+  'tls-key': 'value',
+  'first-user': 'value',
+  'trusted-proxies': 'value',
+  'public-url': 'value',
+  ...loginLimitFlags,
+  ...ldapFlags,
+} as const satisfies FlagKinds;
