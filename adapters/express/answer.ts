@@ -12,13 +12,13 @@ export const UNREAD_MILLIS = 120_000;
 export async function answer(req: IncomingMessage, res: ServerResponse, { status, headers, body }: HttpResponse): Promise<void> {
   // a sync is a chain of small exchanges: waiting for more bytes to fill a packet only delays it
   res.socket?.setNoDelay(true);
-  // nobody takes the answer: its file and its place must not wait for ever
-  res.setTimeout(UNREAD_MILLIS, () => res.destroy());
   if (!(body instanceof Uint8Array)) {
+    limitWaiting(res);
     // where node:http itself refused what came behind the request, the response never closes, and a pipeline alone would wait for ever
     const { socket } = req;
     const gone = (): void => void endOf(body).catch(() => {});
-    if (res.destroyed || socket.destroyed) {
+    // somebody else may have answered meanwhile: a framework's own time limit
+    if (res.destroyed || res.headersSent || socket.destroyed) {
       gone();
       return;
     }
@@ -30,20 +30,27 @@ export async function answer(req: IncomingMessage, res: ServerResponse, { status
     req.resume();
     return;
   }
-  if (res.destroyed) return;
+  if (res.destroyed || res.headersSent) return;
   res.writeHead(status, { ...headers, 'content-length': body.byteLength });
   if (req.complete) {
     // head and body in one write leave in one segment
     res.end(body);
+    if (res.writableLength > 0) limitWaiting(res);
     req.resume();
     return;
   }
+  limitWaiting(res);
   // with its length known, the answer is whole for the client before it has sent the rest
   res.write(body);
   const { socket } = req;
   const reusable = await drained(req);
   res.end();
   if (!reusable) socket.destroySoon();
+}
+
+/** Nobody takes the answer: its file and its place must not wait for ever. Most leave at once, and need no timer. */
+function limitWaiting(res: ServerResponse): void {
+  res.setTimeout(UNREAD_MILLIS, () => res.destroy());
 }
 
 /** Lets a body go that nobody will read: its file, and its place among the requests on the way. */

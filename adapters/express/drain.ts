@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 
-const MAX_DRAINED_BYTES = 64 * 1024 * 1024;
-const MAX_DRAIN_MS = 30_000;
+export const MAX_DRAINED_BYTES = 64 * 1024 * 1024;
+export const MAX_DRAIN_MS = 30_000;
 
 /**
  * Reads and drops what the client is still sending though it has its answer. Resolves with true once the request is at its end,

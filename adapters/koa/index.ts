@@ -1,0 +1,60 @@
+/** The bridge to Koa: `(ctx, next)` to the core's request and response values. Needs no Koa at run time, nor its types. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { clientOf, exchange, type Handler } from '../express/exchange.ts';
+import { trustedProxies } from '../express/trusted-proxies.ts';
+import { below, mountPathOption } from '../mount-path.ts';
+
+/** What of Koa's context the bridge uses. */
+export interface KoaContext {
+  req: IncomingMessage;
+  res: ServerResponse;
+  /** What is left of it below koa-mount. */
+  url: string;
+  originalUrl: string;
+  ip?: string;
+  protocol?: string;
+  respond?: boolean | undefined;
+}
+
+export interface KoaSyncOptions {
+  /** The path below which the core answers: `/anki`. Default: everywhere, or where koa-mount put it. */
+  mountPath?: string;
+  /**
+   * Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses, networks (`10.0.0.0/8`), `loopback`, `linklocal`, `uniquelocal`.
+   * Default: what Koa says (`app.proxy`).
+   */
+  trustedProxies?: readonly string[];
+}
+
+export type KoaMiddleware = (ctx: KoaContext, next: () => Promise<unknown>) => Promise<void>;
+
+/**
+ * `app.use(koaSync(server, { mountPath: '/anki' }))`, or `app.use(mount('/anki', koaSync(server)))` with koa-mount.
+ *
+ * A path that the core does not know (404) goes on to `next()`; everything else is answered here, past Koa's own response, so that what
+ * compresses or rewrites `ctx.body` leaves it alone. Resolves once the answer has left.
+ *
+ * @throws TypeError for a `mountPath` that is none, or an entry of `trustedProxies` that is no address
+ */
+export function koaSync(server: Handler, options: KoaSyncOptions = {}): KoaMiddleware {
+  const mountPath = mountPathOption(options.mountPath);
+  const isTrusted = options.trustedProxies === undefined ? undefined : trustedProxies(options.trustedProxies);
+  return async (ctx, next) => {
+    const url = below(mountPath, ctx.url);
+    if (url !== undefined) {
+      const place = { url, mountPath: takenBefore(ctx) + mountPath, ...clientOf(ctx.req, ctx, isTrusted) };
+      if (await exchange(server, ctx.req, ctx.res, place, true)) {
+        ctx.respond = false;
+        return;
+      }
+    }
+    await next();
+  };
+}
+
+/** What koa-mount took off the front of the path. */
+function takenBefore({ originalUrl, url }: KoaContext): string {
+  const [whole = '', rest = ''] = [originalUrl, url].map((each) => each.split('?', 1)[0]);
+  const before = whole.endsWith(rest) ? whole.slice(0, -rest.length) : rest === '/' ? whole : '';
+  return before.replace(/\/$/, '');
+}

@@ -1,0 +1,4 @@
+import { inFastify } from './applications.ts';
+import { bridgeTests } from './bridge.ts';
+
+bridgeTests(inFastify);

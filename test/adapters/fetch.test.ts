@@ -1,0 +1,4 @@
+import { asFetchHandler } from './applications.ts';
+import { bridgeTests } from './bridge.ts';
+
+bridgeTests(asFetchHandler);

@@ -1,0 +1,4 @@
+import { inHono } from './applications.ts';
+import { bridgeTests } from './bridge.ts';
+
+bridgeTests(inHono);

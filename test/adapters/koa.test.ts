@@ -1,0 +1,4 @@
+import { inKoa } from './applications.ts';
+import { bridgeTests } from './bridge.ts';
+
+bridgeTests(inKoa);
