@@ -1,5 +1,6 @@
 /** What another process on the same data folder does: `node other-process.ts <base> <command> …`. Each prints one line when it is done. */
 import { lockDataFolder } from '../../lib/storage/files/data-folder-lock.ts';
+import { SqliteAppPasswords } from '../../lib/auth/app-passwords.ts';
 import { SqliteHostKeys } from '../../lib/auth/sqlite-host-keys.ts';
 import { SqliteUsers } from '../../lib/auth/sqlite-users.ts';
 import { SqliteUserDirectory } from '../../lib/auth/user-directory.ts';
@@ -19,6 +20,7 @@ if (command === 'lock') {
   else if (command === 'passwd') await users.setPassword(name, password);
   else if (command === 'remove') await users.remove(name);
   else if (command === 'disable') await users.disable(name);
+  else if (command === 'revoke app password') await new SqliteAppPasswords(database).revoke(name, password);
   else if (command === 'user') await new SqliteUserDirectory(database).userFor(name);
   if (command === 'issue and die') {
     const user = await new SqliteUserDirectory(database).userFor(name);
