@@ -1,0 +1,39 @@
+/** Debian's chromium, driven by playwright-core: a real browser for pages. */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { chromium, type Browser } from 'playwright-core';
+
+const run = promisify(execFile);
+const CHROMIUM = '/usr/bin/chromium';
+
+/** False where chromium is, or could be installed; else the reason why tests are skipped. For root on Debian it must be there. */
+export async function chromiumMissing(): Promise<string | false> {
+  if (existsSync(CHROMIUM)) return false;
+  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return 'chromium is not installed, and only root could install it';
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const wait = ['-qq', '-o', 'DPkg::Lock::Timeout=300'];
+  for (let attempt = 1; !existsSync(CHROMIUM); attempt++) {
+    try {
+      await run('apt-get', [...wait, 'update'], { env });
+      await run('apt-get', [...wait, 'install', '-y', '--no-install-recommends', 'chromium'], { env });
+    } catch (error) {
+      // another suite installs at the same time
+      if (attempt === 60 || !/lock/i.test(String(error))) throw error;
+      await sleep(2000);
+    }
+  }
+  return false;
+}
+
+/** Waits as long as a busy machine needs; see `patient` for pages. */
+export function startChromium(options: { headless?: boolean } = {}): Promise<Browser> {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    headless: options.headless ?? true,
+    timeout: 120_000,
+    // Debian's chromium has no sandbox for root, and containers have a small /dev/shm
+    args: [...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), '--disable-dev-shm-usage', '--disable-gpu', '--disable-extensions'],
+  });
+}
