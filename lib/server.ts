@@ -42,7 +42,7 @@ import { SYNC_VERSIONS } from './protocol/version.ts';
 import { redacted } from './redaction.ts';
 import { lockDataFolder, type DataFolderLock } from './storage/files/data-folder-lock.ts';
 import { clearStaging, removeStaged, stagingFolder } from './storage/files/staging.ts';
-import { isStillThere } from './storage/sqlite/still-there.ts';
+import { stillThereIn } from './storage/sqlite/still-there.ts';
 import { wayBack } from './way-back.ts';
 
 /** As the engine's own default. */
@@ -484,7 +484,7 @@ function engineOf(options: CheckedOptions): Engine {
       mediaFiles: options.mediaFiles ?? { module: beside('files/folder'), options: { base } },
     },
     // what other stores keep, others may change
-    ...(options.collections === undefined && options.media === undefined ? { stillHolds: (user, meta) => isStillThere(base, user, meta) } : {}),
+    ...(options.collections === undefined && options.media === undefined ? { stillHolds: stillThereIn(base) } : {}),
     ...given({
       threads: options.threads,
       threadHeapMib: options.threadHeapMib,

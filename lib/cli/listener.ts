@@ -9,6 +9,9 @@ import { UsageError } from './usage-error.ts';
 const { createServer } = process.getBuiltinModule('node:http');
 const { createServer: createTlsServer } = process.getBuiltinModule('node:https');
 
+/** How often connections that became idle are looked for, once no more are accepted. */
+const CLOSE_IDLE_MILLIS = 20;
+
 export interface TlsFiles {
   certFile: string;
   keyFile: string;
@@ -37,13 +40,7 @@ export async function createListener(handler: RequestListener, tls: TlsFiles | u
   const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...(await credentials(tls)) });
   const maxConnections = connectionsFor(openFilesLimit());
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
-  server.on('request', (req, res) => {
-    // after close(), a connection that has just become idle would stay until its keep-alive time is over
-    res.once('close', () => {
-      if (!server.listening) setImmediate(() => server.closeIdleConnections());
-    });
-    handler(req, res);
-  });
+  server.on('request', handler);
   return server;
 }
 
@@ -97,6 +94,9 @@ export async function listen(server: Server, options: ListenOptions & { host: st
 /** Accepts no more, lets running requests end, and cuts what is still there after `limitMs`. */
 export async function closeListener(server: Server, limitMs: number): Promise<void> {
   const timer = setTimeout(() => server.closeAllConnections(), limitMs);
+  // a connection that has just become idle would stay until its keep-alive time is over
+  const idle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_MILLIS);
   await new Promise<void>((resolve) => server.close(() => resolve()));
+  clearInterval(idle);
   clearTimeout(timer);
 }

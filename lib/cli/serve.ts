@@ -15,7 +15,7 @@ import { looksLikeOldServer } from '../import/old-server.ts';
 import { usersDatabasePath } from '../auth/users-schema.ts';
 import { createSyncServer, type LogEntry, type SyncServer } from '../index.ts';
 import type { SyncError } from '../errors.ts';
-import { isWorthALine, logLine } from './access-log.ts';
+import { AccessLog, isWorthALine } from './access-log.ts';
 import { urlToEnter } from './addresses.ts';
 import { clientAddress } from './client-address.ts';
 import { welcomeFirstUser } from './first-user.ts';
@@ -39,7 +39,11 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   const { words, flags } = parseFlags(args, serveFlags);
   if (words.length > 0) throw new UsageError(`serve takes no "${words[0]}"; settings are flags, like --port 8080`);
   const settings = serveSettings(flags, env, homeFolder);
-  const say = (line: string): void => void output.write(`${line}\n`);
+  const accessLog = new AccessLog((lines) => void output.write(lines));
+  const say = (line: string): void => {
+    accessLog.flush();
+    output.write(`${line}\n`);
+  };
 
   const { base, tls, firstUser, old, ldap: ldapOptions } = settings;
   refuseOldData(base);
@@ -51,7 +55,7 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   for (const warning of [...old.warnings, ...warnings, ...settings.warnings]) say(warning);
   const leastLevel = LEVELS.indexOf(old.leastLevel ?? 'info');
   const log = (entry: LogEntry): void => {
-    if (LEVELS.indexOf(entry.level) >= leastLevel && isWorthALine(entry)) say(logLine(entry, new Date()));
+    if (LEVELS.indexOf(entry.level) >= leastLevel && isWorthALine(entry)) accessLog.add(entry);
     // another machine works on these files: not one more byte, and no closing in order
     if (entry.code === 'DATA_FOLDER_IN_USE') endAtOnce('SIGTERM');
   };
@@ -88,6 +92,7 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
       say(`listening on ${address} port ${port}; enter ${url} in Anki (open it in a browser to read how)`);
       const signal = await stop;
       say(`${signal}: closing`);
+      accessLog.close();
       givingUp = setTimeout(() => {
         say('some work did not end in time and is given up; the next start tidies up');
         endAtOnce(signal);
@@ -99,6 +104,7 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
     for (const close of closing) await close();
     await sync.close();
     clearTimeout(givingUp);
+    accessLog.close();
   }
   return 0;
 }

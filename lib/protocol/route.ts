@@ -1,6 +1,6 @@
 /** Path and HTTP method → what is asked for. */
 import { SyncError } from '../errors.ts';
-import { isMediaMethod, isSyncMethod, type MethodRoute } from './methods.ts';
+import { isMediaMethod, isSyncMethod, MEDIA_METHODS, SYNC_METHODS, type MediaMethod, type MethodRoute, type SyncMethod } from './methods.ts';
 
 export type Route = MethodRoute | { kind: 'health' } | { kind: 'landing' } | { kind: 'account'; path: string[] };
 
@@ -15,6 +15,8 @@ export type Route = MethodRoute | { kind: 'health' } | { kind: 'landing' } | { k
  * `detail` for the log that names the likely wrong setting.
  */
 export function routeOf(httpMethod: string, url: string): Route {
+  const usual = httpMethod === 'POST' ? USUAL.get(url) : undefined;
+  if (usual !== undefined) return usual;
   const reads = httpMethod === 'GET' || httpMethod === 'HEAD';
   const segments = segmentsOf(url);
   const last = segments.at(-1);
@@ -37,6 +39,12 @@ export function routeOf(httpMethod: string, url: string): Route {
   if (reads && segments.length === 1 && name === 'health') return { kind: 'health' };
   throw new SyncError('PATH_UNKNOWN', 'nothing here', { detail: pathHint(name) });
 }
+
+/** What clients ask for where nobody mistyped anything. */
+const USUAL: ReadonlyMap<string, MethodRoute> = new Map<string, MethodRoute>([
+  ...Object.keys(SYNC_METHODS).map((method) => [`/sync/${method}`, { kind: 'sync', method: method as SyncMethod }] as const),
+  ...Object.keys(MEDIA_METHODS).map((method) => [`/msync/${method}`, { kind: 'media', method: method as MediaMethod }] as const),
+]);
 
 function segmentsOf(url: string): string[] {
   const path = url.split(/[?#]/, 1)[0] ?? '';
