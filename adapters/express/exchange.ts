@@ -59,3 +59,8 @@ export function clientOf(
     scheme: (protocol ?? ('encrypted' in req.socket ? 'https' : 'http')) === 'https' ? 'https' : 'http',
   };
 }
+
+/** What an application gives in place of a name, such as an empty one or an object, is nobody. */
+export function portalUser(name: unknown): Pick<Place, 'signedInUser'> {
+  return typeof name === 'string' && name !== '' ? { signedInUser: name } : {};
+}

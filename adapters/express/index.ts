@@ -3,7 +3,7 @@
  * Needs none of the three at run time.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { clientOf, exchange, type Handler, type Place } from './exchange.ts';
+import { clientOf, exchange, portalUser, type Handler, type Place } from './exchange.ts';
 import { trustedProxies, type IsTrustedProxy } from './trusted-proxies.ts';
 
 export type { Handler };
@@ -43,7 +43,7 @@ export type ExpressHandler = (req: MountedRequest, res: ServerResponse, next?: (
 export function expressSync(server: Handler, options: ExpressSyncOptions = {}): ExpressHandler {
   const isTrusted = options.trustedProxies === undefined ? undefined : trustedProxies(options.trustedProxies);
   return (req, res, next) => {
-    exchange(server, req, res, { ...placeOf(req, isTrusted), ...portalUser(req, options) }, next !== undefined).then((ours) => {
+    exchange(server, req, res, { ...placeOf(req, isTrusted), ...portalUser(options.signedInUser?.(req)) }, next !== undefined).then((ours) => {
       if (!ours) next!();
     }).catch((error: unknown) => {
       // the core answers its own errors, so this is a defect: let the application's error handler tell of it
@@ -55,12 +55,6 @@ export function expressSync(server: Handler, options: ExpressSyncOptions = {}): 
 
 function placeOf(req: MountedRequest, isTrusted: IsTrustedProxy | undefined): Place {
   return { url: req.url ?? '/', mountPath: mountPathOf(req), ...clientOf(req, req, isTrusted) };
-}
-
-/** What an application gives in place of a name, such as an empty one or an object, is nobody. */
-function portalUser(req: MountedRequest, { signedInUser }: ExpressSyncOptions): Pick<Place, 'signedInUser'> {
-  const name: unknown = signedInUser?.(req);
-  return typeof name === 'string' && name !== '' ? { signedInUser: name } : {};
 }
 
 /** Express says it; connect only keeps the URL it began with, of which `req.url` is the end; plain node:http has no mounts. */

@@ -1,6 +1,6 @@
 /** The bridge to Fastify 4 and 5: a plugin that hands requests to the core. Needs no Fastify at run time, nor its types. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { clientOf, exchange, type Handler } from '../express/exchange.ts';
+import { clientOf, exchange, portalUser, type Handler } from '../express/exchange.ts';
 import { trustedProxies } from '../express/trusted-proxies.ts';
 import { coveredBy } from '../mount-path.ts';
 
@@ -36,6 +36,11 @@ export interface FastifySyncOptions {
    * Default: what Fastify says (`trustProxy`).
    */
   trustedProxies?: readonly string[];
+  /**
+   * Who is signed in to your application, by login name: that person needs no other sign-in for the account page. Undefined: nobody. Trust
+   * your session alone here, and no header: `(request) => request.session.user?.loginName`.
+   */
+  signedInUser?: (request: any) => string | undefined;
 }
 
 export type FastifyPlugin = (scope: FastifyScope) => Promise<void>;
@@ -58,7 +63,8 @@ export function fastifySync(server: Handler & { close?(): Promise<void> }, optio
       const whole = raw.url ?? '/';
       const mountPath = coveredBy(prefix, whole);
       const rest = whole.slice(mountPath.length);
-      const place = { url: rest.startsWith('/') ? rest : `/${rest}`, mountPath, ...clientOf(raw, request, isTrusted) };
+      const url = rest.startsWith('/') ? rest : `/${rest}`;
+      const place = { url, mountPath, ...clientOf(raw, request, isTrusted), ...portalUser(options.signedInUser?.(request)) };
       const ours = await exchange(server, raw, reply.raw, place, true, () => reply.hijack());
       if (!ours) reply.callNotFound();
     };

@@ -2,12 +2,10 @@
  * The bridge to everything that speaks the web's own `Request` and `Response`: `(request, info) => Promise<Response>`. Streams both ways.
  * Needs no framework at run time.
  */
-import type { HttpResponse } from '../../lib/http.ts';
 import type { Handler } from '../express/exchange.ts';
 import { trustedProxies, type IsTrustedProxy } from '../express/trusted-proxies.ts';
 import { below, mountPathOption } from '../mount-path.ts';
-import type { FetchBody } from './request-body.ts';
-import { httpRequestOf, peerOf, type FetchRequest } from './request.ts';
+import { httpRequestOf, peerOf, type FetchPlace, type FetchRequest } from './request.ts';
 import { endUnread, responseOf } from './response.ts';
 
 export type { FetchRequest };
@@ -25,6 +23,11 @@ export interface FetchSyncOptions {
    * (`info.remoteAddr`) and Bun (`info.requestIP`) do. Default: what they tell.
    */
   clientAddress?(request: FetchRequest, info: any): string | undefined;
+  /**
+   * Who is signed in to your application, by login name: that person needs no other sign-in for the account page. Undefined: nobody. Trust
+   * your session alone here, and no header: `(request) => sessions.get(request)?.loginName`.
+   */
+  signedInUser?: (request: any, info: any) => string | undefined;
 }
 
 export type FetchHandler = (request: FetchRequest, info?: unknown) => Promise<Response>;
@@ -43,15 +46,10 @@ export function fetchSync(server: Handler, options: FetchSyncOptions = {}): Fetc
   return async (request, info) => {
     const url = below(mountPath, pathOf(request));
     if (url === undefined) return new Response('PATH_UNKNOWN: nothing here', { status: 404 });
-    const exchanged = await answer(request, info, { url, mountPath });
+    const peer = options.clientAddress === undefined ? peerOf(request, info) : options.clientAddress(request, info);
+    const exchanged = await answer(request, info, { url, mountPath, peer, signedInUser: options.signedInUser?.(request, info) });
     return exchanged.response();
   };
-}
-
-/** Where it is mounted, and the rest: both as they stand in the URL. */
-export interface FetchPlace {
-  url: string;
-  mountPath: string;
 }
 
 export interface FetchExchange {
@@ -63,17 +61,17 @@ export interface FetchExchange {
 /** For bridges that pass on what is not the core's. */
 export function fetchExchange(
   server: Handler,
-  options: Omit<FetchSyncOptions, 'mountPath'>,
+  options: Pick<FetchSyncOptions, 'trustedProxies'>,
 ): (request: FetchRequest, info: unknown, place: FetchPlace) => Promise<FetchExchange> {
   const isTrusted: IsTrustedProxy | undefined = options.trustedProxies === undefined ? undefined : trustedProxies(options.trustedProxies);
   return async (request, info, place) => {
-    const http = httpRequestOf(request, { ...place, peer: options.clientAddress === undefined ? peerOf(request, info) : options.clientAddress(request, info), isTrusted });
-    const answer: HttpResponse = await server.handle(http);
+    const http = httpRequestOf(request, place, isTrusted);
+    const answer = await server.handle(http);
     return {
       status: answer.status,
       response() {
         endUnread(info);
-        return responseOf(answer, { method: request.method, body: http.body as FetchBody | null, gone: request.signal });
+        return responseOf(answer, { method: request.method, body: http.body, gone: request.signal });
       },
     };
   };

@@ -1,5 +1,6 @@
 /** A fetch request, of whatever runtime, as the core's value. */
 import type { HttpRequest } from '../../lib/http.ts';
+import { portalUser } from '../express/exchange.ts';
 import { forwardedAddress, forwardedScheme, type IsTrustedProxy } from '../express/trusted-proxies.ts';
 import { FetchBody } from './request-body.ts';
 
@@ -37,12 +38,23 @@ export function peerOf(request: FetchRequest, info: unknown): string | undefined
   return incoming?.socket?.remoteAddress ?? remoteAddr?.hostname ?? (info as Info).requestIP?.(request)?.address;
 }
 
-/** `url` is path and query below the mount. */
+/** What the application knows of a request beside itself. */
+export interface FetchPlace {
+  /** Path and query below the mount. */
+  url: string;
+  /** As it stands in the URL. */
+  mountPath: string;
+  /** The address that the connection came from. */
+  peer: string | undefined;
+  signedInUser: unknown;
+}
+
 export function httpRequestOf(
   request: FetchRequest,
-  place: { url: string; mountPath: string; peer: string | undefined; isTrusted: IsTrustedProxy | undefined },
+  place: FetchPlace,
+  isTrusted: IsTrustedProxy | undefined,
 ): HttpRequest & { body: FetchBody | null } {
-  const { url, mountPath, peer, isTrusted } = place;
+  const { url, mountPath, peer } = place;
   const headers: Record<string, string> = {};
   request.headers.forEach((value, name) => (headers[name.toLowerCase()] = value));
   const forwarded = { headers, socket: { remoteAddress: peer } };
@@ -56,6 +68,7 @@ export function httpRequestOf(
     body: request.method === 'GET' || request.method === 'HEAD' ? null : new FetchBody(request),
     ...(clientAddress === undefined ? {} : { clientAddress }),
     scheme: scheme ?? (request.url.startsWith('https:') ? 'https' : 'http'),
+    ...portalUser(place.signedInUser),
     signal: request.signal,
   };
 }

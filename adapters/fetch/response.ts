@@ -6,6 +6,9 @@ import { endOf, UNREAD_MILLIS } from '../express/answer.ts';
 import { MAX_DRAIN_MS, MAX_DRAINED_BYTES } from '../express/drain.ts';
 import type { FetchBody } from './request-body.ts';
 
+/** A `Response` of these is not made with a body. */
+const BODYLESS = new Set([204, 205, 304]);
+
 /** `gone` is aborted when nobody is left to take the answer. */
 export function responseOf(answer: HttpResponse, request: { method: string; body: FetchBody | null; gone: AbortSignal }): Response {
   const { status, headers, body } = answer;
@@ -16,6 +19,7 @@ export function responseOf(answer: HttpResponse, request: { method: string; body
   }
   const sized = { status, headers: { ...headers, 'content-length': String(body.byteLength) } };
   if (request.method === 'HEAD') return new Response(null, sized);
+  if (BODYLESS.has(status)) return new Response(null, { status, headers });
   if (request.body === null || request.body.ended) return new Response(body as Uint8Array<ArrayBuffer>, sized);
   return new Response(streamOf(withRestOf(request.body, body), request.gone), sized);
 }

@@ -1,6 +1,7 @@
 /** The bridge to Hono, on Node and elsewhere: `(c, next)` to the core's request and response values. Needs no Hono at run time, nor its types. */
-import { fetchExchange, pathOf, type FetchRequest, type FetchSyncOptions } from '../fetch/index.ts';
 import type { Handler } from '../express/exchange.ts';
+import { fetchExchange, pathOf } from '../fetch/index.ts';
+import { peerOf, type FetchRequest } from '../fetch/request.ts';
 import { below, coveredBy, mountPathOption } from '../mount-path.ts';
 
 /** What of Hono's context the bridge uses. */
@@ -9,9 +10,21 @@ export interface HonoContext {
   env: any;
 }
 
-export interface HonoSyncOptions extends FetchSyncOptions {
+export interface HonoSyncOptions {
   /** The path below which the core answers: `/anki`. Default: that of the route, up to its wildcard. */
   mountPath?: string;
+  /**
+   * Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses, networks (`10.0.0.0/8`), `loopback`, `linklocal`, `uniquelocal`.
+   * Default: none.
+   */
+  trustedProxies?: readonly string[];
+  /** The address that the connection came from. Default: what Node, Deno and Bun tell by `c.env`. */
+  clientAddress?: (c: any) => string | undefined;
+  /**
+   * Who is signed in to your application, by login name: that person needs no other sign-in for the account page. Undefined: nobody. Trust
+   * your session alone here, and no header: `(c) => c.get('user')?.loginName`.
+   */
+  signedInUser?: (c: any) => string | undefined;
 }
 
 export type HonoHandler = (c: HonoContext, next: () => Promise<void>) => Promise<Response | void>;
@@ -31,8 +44,10 @@ export function honoSync(server: Handler, options: HonoSyncOptions = {}): HonoHa
     const whole = pathOf(request);
     const mountPath = fixed ?? coveredBy(c.req.routePath ?? '', whole);
     const url = below(mountPath, whole);
-    const exchanged = url === undefined ? undefined : await answer(request, c.env, { url, mountPath });
-    if (exchanged === undefined || exchanged.status === 404) return next();
+    if (url === undefined) return next();
+    const peer = options.clientAddress === undefined ? peerOf(request, c.env) : options.clientAddress(c);
+    const exchanged = await answer(request, c.env, { url, mountPath, peer, signedInUser: options.signedInUser?.(c) });
+    if (exchanged.status === 404) return next();
     return exchanged.response();
   };
 }

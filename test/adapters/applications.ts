@@ -18,6 +18,7 @@ import { koaSync } from '../../adapters/koa/index.ts';
 
 export interface ApplicationOptions {
   trustedProxies?: string[];
+  signedInUser?: () => any;
   /** Something in front of the core reads all bodies. */
   readsBodies?: boolean;
 }

@@ -109,6 +109,15 @@ export function bridgeTests(application: Application): void {
     assert.equal(server.asked[1]?.scheme, 'http');
   });
 
+  test(`${name}: who is signed in to the application is what its function says, and nobody for what is no name`, async (t) => {
+    const names: unknown[] = ['kim', undefined, '', null, { name: 'kim' }];
+    for (const signedInUser of names) {
+      const server = recorder();
+      await ask(await start(t, server, { signedInUser: () => signedInUser }), '/anki/');
+      assert.equal(server.asked[0]?.signedInUser, signedInUser === 'kim' ? 'kim' : undefined);
+    }
+  });
+
   test(`${name}: a body that somebody read first fails at once, and says what to do`, async (t) => {
     const failed = Promise.withResolvers<SyncError>();
     const server = recorder(async ({ body }) => {
