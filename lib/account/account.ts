@@ -23,6 +23,8 @@ export interface AccountParts extends AccountRoom {
   /** Where clients reach the server, if that was told: with or without a slash at its end. */
   publicUrl: string | undefined;
   recheck: Recheck;
+  /** Whether the authenticators have such a user; true where they cannot tell. */
+  isKnown(loginName: string): Promise<boolean>;
   /** Writes down what only the operator may know. */
   describe(error: unknown, entry: LogEntry): void;
 }
@@ -129,7 +131,9 @@ export class Account {
 
   async #portalSession(visit: Visit, typedName: string, session: Session | undefined): Promise<Session> {
     if (loginNameOrNull(typedName) === null) throw new PageError(500, 'The portal gave a user name that cannot be one.', { code: 'INTERNAL', detail: 'signedInUser is no login name' });
-    const user = await this.#room.directory.userFor(typedName).catch((error: unknown) => {
+    // whom nobody else vouches for must not be taken for gone when the authenticators are asked: see AuthenticatedUser.provider
+    const isOfPortal = session?.via !== 'portal' && !(await this.#room.isKnown(typedName));
+    const user = await this.#room.directory.userFor(typedName, isOfPortal ? { provider: 'portal' } : {}).catch((error: unknown) => {
       if (error instanceof SyncError && error.code === 'PASSWORD_WRONG') throw new PageError(403, 'Your account on this sync server is disabled.', { code: error.code });
       throw error;
     });

@@ -66,6 +66,7 @@ export function openAccount({ auth, authenticator, signIn, oidc, hostKeys, engin
     tell,
     publicUrl: options.publicUrl,
     describe,
+    isKnown: (loginName) => isKnown(authenticator, loginName),
     recheck: new Recheck(authenticator, async ({ id }) => {
       await hostKeys.revoke(id);
       await sessions.endAll(id);
@@ -78,6 +79,15 @@ function basisOf({ authenticator: own }: BuiltInAuth, authenticator: Authenticat
   if (!(own instanceof EnvUsers)) return authenticator.keyBasis?.(loginName);
   const known = own.user(loginName);
   return known === undefined ? null : (known.phc ?? known.password);
+}
+
+async function isKnown(authenticator: Authenticator, loginName: string): Promise<boolean> {
+  try {
+    if ((await authenticator.keyBasis?.(loginName)) === null) return false;
+    return !(Number(authenticator.recheckMinutes) > 0) || (await authenticator.stillAllowed?.(loginName)) !== false;
+  } catch {
+    return true;
+  }
 }
 
 function hasLocalUsers({ authenticator = 'local', environmentUsers = [] }: CheckedOptions): boolean {

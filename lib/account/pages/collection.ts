@@ -4,7 +4,7 @@ import { openDownload } from '../../backup/download.ts';
 import type { Overview } from '../../engine/calls.ts';
 import { SyncError } from '../../errors.ts';
 import { reviewChart } from '../chart.ts';
-import { clientName } from '../client-names.ts';
+import { deviceName } from '../../auth/device-name.ts';
 import type { Form } from '../forms.ts';
 import { bytes, count, moment } from '../formats.ts';
 import { html, type Fragment, type Html } from '../html.ts';
@@ -69,7 +69,7 @@ async function lastSyncs({ hostKeys }: AccountRoom, userId: string): Promise<Htm
   return html`<section aria-labelledby="syncs">
 <h2 id="syncs">Last syncs</h2>
 ${syncs.length === 0 ? html`<p>None yet.</p>` : html`<ul>
-${syncs.map(({ client, lastSyncSecs }) => html`<li>${moment(lastSyncSecs! * 1000)}: ${clientName(client)}</li>
+${syncs.map(({ client, lastSyncSecs }) => html`<li>${moment(lastSyncSecs! * 1000)}: ${deviceName(client)}</li>
 `)}</ul>`}
 </section>`;
 }

@@ -1,5 +1,5 @@
 import type { IssuedKey } from '../../auth/host-keys.ts';
-import { clientName } from '../client-names.ts';
+import { deviceName } from '../../auth/device-name.ts';
 import type { Form } from '../forms.ts';
 import { count, moment } from '../formats.ts';
 import { html, type Html } from '../html.ts';
@@ -33,7 +33,7 @@ function lastSeenSecs({ lastSyncSecs, issuedSecs }: IssuedKey): number {
 }
 
 function rowOf(visit: SignedInVisit, { keyId, client, address, issuedSecs, lastSyncSecs }: IssuedKey, appPassword: string | undefined): Html {
-  const name = clientName(client);
+  const name = deviceName(client);
   return html`<tr><th scope="row">${name}${appPassword !== undefined && html`<br><span class="quiet">by app password “<bdi>${appPassword}</bdi>”</span>`}</th>
 <td>${lastSyncSecs === undefined ? 'never' : moment(lastSyncSecs * 1000)}</td><td>${address ?? 'unknown'}</td><td>${moment(issuedSecs * 1000)}</td>
 <td><form method="post" action="${visit.home}/devices/revoke">${csrfField(visit)}<input type="hidden" name="id" value="${keyId}">

@@ -1,6 +1,6 @@
 import { MAX_APP_PASSWORDS } from '../../auth/app-passwords.ts';
 import type { UserEntry } from '../../auth/sqlite-users.ts';
-import { clientName } from '../client-names.ts';
+import { deviceName } from '../../auth/device-name.ts';
 import { failureOf } from '../failures.ts';
 import type { Form } from '../forms.ts';
 import { bytes, count, moment } from '../formats.ts';
@@ -43,7 +43,7 @@ ${marks.length > 0 && html`<dt>Is</dt><dd>${marks.join(', ')}</dd>
 <dt>Media</dt><dd>${known(media, (each) => `${count(each.fileCount, 'file')}, ${bytes(each.totalBytes)}`)}</dd>
 <dt>App passwords</dt><dd>${appPasswords.length} of at most ${MAX_APP_PASSWORDS}</dd>
 <dt>Last error</dt><dd>${error === undefined ? 'none since the start of the server' : html`${error.code} in ${error.request}, ${moment(error.atMillis)}`}</dd>
-<dt>Devices</dt><dd>${devices.length === 0 ? 'none' : devices.map(({ client, lastSyncSecs }) => html`${clientName(client)}, ${lastSyncSecs === undefined ? 'has not synced' : html`last sync ${moment(lastSyncSecs * 1000)}`}<br>`)}</dd>
+<dt>Devices</dt><dd>${devices.length === 0 ? 'none' : devices.map(({ client, lastSyncSecs }) => html`${deviceName(client)}, ${lastSyncSecs === undefined ? 'has not synced' : html`last sync ${moment(lastSyncSecs * 1000)}`}<br>`)}</dd>
 </dl>
 ${user.id === visit.session.user.id ? html`<p>This is you. Another administrator can change your account, or <code>anki-sync user</code> at the command line.</p>` : changes(visit, user)}
 `,

@@ -104,6 +104,16 @@ export function schemaVersionOf(db: Database.Database): number {
   }
 }
 
+/** Of a file that nobody in this process has open, without changing anything. */
+export function closedSchemaVersion(path: string): number {
+  const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 });
+  try {
+    return schemaVersionOf(db);
+  } finally {
+    db.close();
+  }
+}
+
 export function damaged(reason: string): SyncError {
   return new SyncError('COLLECTION_DAMAGED', 'the stored collection cannot be opened', { detail: reason });
 }

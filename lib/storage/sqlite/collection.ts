@@ -7,7 +7,7 @@ import { makeFolder, removeFile, replaceFile } from '../files/durable.ts';
 import { removeStaged, stagingFolder } from '../files/staging.ts';
 import { userFolder } from '../files/user-folder.ts';
 import type { CollectionMeta, CollectionOverview, CollectionSession, CollectionStore, ExportedFile, OverviewRequest, UserPlace } from '../storage.ts';
-import { createCollectionFile, hasJournal, isThere, openCollectionFile, schemaVersionOf } from './collection-file.ts';
+import { closedSchemaVersion, createCollectionFile, hasJournal, isThere, openCollectionFile, schemaVersionOf } from './collection-file.ts';
 import { readOverview } from './collection-overview.ts';
 import { requireRoomToWrite, requireSoundFile } from './collection-room.ts';
 import { NEXT_MOD, SqliteCollectionSession, type Remembered } from './collection-session.ts';
@@ -133,11 +133,18 @@ export class SqliteCollectionStore implements CollectionStore {
 
   async overview(user: UserPlace, request: OverviewRequest): Promise<CollectionOverview | null> {
     // looking at a page makes no collection
-    if (!isThere(this.#path(user))) return null;
+    const path = this.#path(user);
+    if (!isThere(path)) return null;
+    requireSoundFile(path);
+    const bytes = statSync(path).size;
+    // to be converted by the next sync, which may take long, and not for a page
+    if (!this.#open.has(user.folder) && closedSchemaVersion(path) !== 11) {
+      return { cards: undefined, notes: undefined, modifiedMillis: 0, lastSyncMillis: 0, bytes, reviewDays: [] };
+    }
     const collection = await this.#opened(user);
     if (collection.session !== undefined) throw new Error('an overview while a session runs would see what it wrote');
     const read = readOverview((sql) => statement(collection, sql), collection.remembered.rowCounts, request);
-    return { ...read, bytes: statSync(this.#path(user)).size };
+    return { ...read, bytes };
   }
 
   async whereabouts(user: UserPlace): Promise<{ place: string; snapshot?: string }> {
