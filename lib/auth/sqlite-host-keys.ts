@@ -116,7 +116,7 @@ export class SqliteHostKeys implements HostKeys {
     const now = {
       keyHash,
       client: client.slice(0, MAX_CLIENT_CHARS) || (before?.client ?? ''),
-      address: address?.slice(0, MAX_CLIENT_CHARS) ?? null,
+      address: address?.slice(0, MAX_CLIENT_CHARS) ?? before?.address ?? null,
       atSecs,
     };
     const isNew = before === undefined || atSecs - before.atSecs >= SYNCED_EVERY_SECS || before.client !== now.client || before.address !== now.address;

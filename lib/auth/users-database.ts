@@ -43,8 +43,6 @@ export interface AppPasswordRow {
 }
 
 const CACHED_KEYS = 10_000;
-/** A sync is seven requests in a row, and one look is enough for them. What this process writes is seen at once all the same. */
-const LOOK_AGAIN_MILLIS = 5;
 const APP_PASSWORD_COLUMNS = 'id, user_id, name, created_secs, expires_secs, last_used_secs';
 
 /** Of the writing thread, which holds one write at a time. */
@@ -58,8 +56,9 @@ const READ_TIMEOUT_MILLIS = 250;
  *
  * Writes go to a thread, since each waits for the disk. Reads stay here, on a connection that cannot write: a hop to the
  * thread would cost more than the read, and in WAL mode a reader never waits for a writer. SQLite's `data_version` tells,
- * whether anybody (the thread, or the command line in another process) has committed since; only then is the cache of keys
- * dropped. So what this process changes holds from the next request on, and what another one changes a few milliseconds later.
+ * in 2 µs and on each call, whether anybody (the thread, or the command line in another process) has committed since;
+ * only then is the cache of keys dropped. So what another process changes holds from the next request on: whoever has revoked
+ * a key, and seen the command end, may count on it.
  */
 export class UsersDatabase {
   readonly base: string;
@@ -84,7 +83,6 @@ export class UsersDatabase {
   readonly #pageSession: Database.Statement<[string], PageSessionRow>;
   #cache = new Map<string, KeyOwner>();
   #cachedVersion = -1;
-  #lookedMillis = -Infinity;
 
   /**
    * @param base the data folder; made if missing
@@ -130,10 +128,8 @@ export class UsersDatabase {
     // a thread that died (out of memory, say) is replaced by the next write; its own write was rolled back
     if (this.#thread.gone) this.#thread = new WriteThread({ base: this.base, options: this.#by });
     const written = this.#thread.call(name, args) as Promise<WriteResult<N>>;
-    return written.finally(() => {
-      this.#lookedMillis = -Infinity;
-      this.#changed?.();
-    });
+    const changed = this.#changed;
+    return changed === undefined ? written : written.finally(changed);
   }
 
   /** Calls back when something was committed: soon after a write of this process, and when a key is looked up after one of another. One listener. */
@@ -157,9 +153,6 @@ export class UsersDatabase {
   }
 
   #lookForChanges(): void {
-    const now = performance.now();
-    if (now - this.#lookedMillis < LOOK_AGAIN_MILLIS) return;
-    this.#lookedMillis = now;
     const version = this.#dataVersion.get()!;
     if (version === this.#cachedVersion) return;
     this.#cache.clear();

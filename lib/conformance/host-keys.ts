@@ -9,6 +9,10 @@ export interface HostKeysUnderTest {
   /** Two users that the implementation knows. */
   ann: User;
   bob: User;
+  /**
+   * An app password of ann's that the implementation knows, if it has to know them: keys may be issued for its id. Default: any text will do.
+   */
+  appPasswordOf?(user: User): Promise<string> | string;
   /** Opens a second one on the same storage, as another process or a restart would; the first stays open. */
   again?(): Promise<HostKeys> | HostKeys;
   /** All bytes that the implementation keeps. */
@@ -106,6 +110,42 @@ export function hostKeysSuite({ name, make }: HostKeysSuiteOptions): void {
       assert.ok(list[0].issuedSecs >= before && list[0].issuedSecs <= Date.now() / 1000);
       assert.ok(!JSON.stringify(list).includes(key.slice(-43)));
       assert.deepEqual(await hostKeys.list(bob.id), []);
+    });
+
+    test('a key remembers the app password that it was issued for, and can be ended by that', async ({ hostKeys, ann, appPasswordOf }) => {
+      const appPasswordId = await appPasswordOf?.(ann) ?? 'of-the-phone';
+      const phone = await hostKeys.issue(ann, { ...DEVICE, appPasswordId });
+      const desktop = await hostKeys.issue(ann, DEVICE);
+      const list = await hostKeys.list(ann.id);
+      assert.deepEqual(list.map((entry) => entry.appPasswordId).sort(), [appPasswordId, undefined].sort());
+      for (const entry of list) if (entry.appPasswordId === appPasswordId) assert.equal(await hostKeys.revoke(ann.id, entry.keyId), 1);
+      assert.equal(await hostKeys.resolve(phone), null);
+      assert.deepEqual(await hostKeys.resolve(desktop), ann);
+    });
+
+    test('a key with an end holds until then, and not after', async ({ hostKeys, ann }) => {
+      const nowSecs = Math.floor(Date.now() / 1000);
+      const over = await hostKeys.issue(ann, { ...DEVICE, expiresSecs: nowSecs - 1 });
+      const lasts = await hostKeys.issue(ann, { ...DEVICE, expiresSecs: nowSecs + 86_400 });
+      assert.equal(await hostKeys.resolve(over), null);
+      assert.deepEqual(await hostKeys.resolve(lasts), ann);
+      assert.equal((await hostKeys.list(ann.id)).length, 1);
+    });
+
+    test('what a device does last is in the list, and an unknown key that syncs is nothing', async ({ hostKeys, ann }, context) => {
+      if (hostKeys.synced === undefined) return context.skip('it does not remember syncs');
+      const key = await hostKeys.issue(ann, DEVICE);
+      await hostKeys.issue(ann, DEVICE);
+      const before = Math.floor(Date.now() / 1000);
+      hostKeys.synced(key, { client: 'anki,27.1 (0000),lin:test', address: '192.0.2.2' });
+      hostKeys.synced(key, { client: '' });
+      hostKeys.synced('unknown', DEVICE);
+      const list = await hostKeys.list(ann.id);
+      const [synced, ...others] = list.filter(({ lastSyncSecs }) => lastSyncSecs !== undefined);
+      assert.equal(others.length, 0);
+      assert.deepEqual([synced?.client, synced?.address], ['anki,27.1 (0000),lin:test', '192.0.2.2']);
+      assert.ok(synced!.lastSyncSecs! >= before && synced!.lastSyncSecs! <= Date.now() / 1000);
+      assert.equal(list.length, 2);
     });
 
     test('what is kept does not hold the key', async ({ hostKeys, ann, storedBytes }, context) => {

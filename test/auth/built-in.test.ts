@@ -44,6 +44,7 @@ hostKeysSuite({
       hostKeys: auth.hostKeys,
       ann: await auth.directory.userFor('ann'),
       bob: await auth.directory.userFor('bob'),
+      appPasswordOf: async ({ id }) => (await auth.appPasswords.create(id, { name: 'phone' })).id,
       close: () => auth.close(),
     };
   },

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { SqliteAppPasswords } from '../../lib/auth/app-passwords.ts';
 import { authenticatorFrom } from '../../lib/auth/authenticator-from.ts';
 import type { User } from '../../lib/auth/authenticator.ts';
 import type { HostKeys, IssuedKey } from '../../lib/auth/host-keys.ts';
@@ -61,6 +62,7 @@ hostKeysSuite({
       hostKeys: new SqliteHostKeys(database),
       ann: await directory.userFor('ann'),
       bob: await directory.userFor('bob'),
+      appPasswordOf: async ({ id }) => (await new SqliteAppPasswords(database).create(id, { name: 'phone' })).id,
       again: async () => {
         const second = await UsersDatabase.open(base);
         opened.push(second);
@@ -84,17 +86,21 @@ function user(name: string): User {
 
 /** The least that keeps the contract. */
 function memoryHostKeys(): HostKeys {
-  const keys = new Map<string, { user: User; issued: IssuedKey }>();
+  const keys = new Map<string, { user: User; issued: IssuedKey; expiresSecs: number }>();
   const hashOf = (key: string): string => createHash('sha256').update(key).digest('hex');
-  const of = (userId: string): [string, { user: User; issued: IssuedKey }][] => [...keys].filter(([, entry]) => entry.user.id === userId);
+  const holds = ({ expiresSecs }: { expiresSecs: number }): boolean => expiresSecs * 1000 > Date.now();
+  const of = (userId: string): [string, { user: User; issued: IssuedKey }][] => [...keys].filter(([, entry]) => entry.user.id === userId && holds(entry));
   return {
     async issue(owner, device) {
       const key = randomBytes(32).toString('base64url');
-      const issued = { keyId: randomBytes(8).toString('hex'), client: device.client, issuedSecs: Math.floor(Date.now() / 1000) };
-      keys.set(hashOf(key), { user: owner, issued });
+      const { expiresSecs = Infinity, ...about } = device;
+      keys.set(hashOf(key), { user: owner, expiresSecs, issued: { keyId: randomBytes(8).toString('hex'), issuedSecs: Math.floor(Date.now() / 1000), ...about } });
       return key;
     },
-    resolve: (key) => keys.get(hashOf(key))?.user ?? null,
+    resolve(key) {
+      const entry = keys.get(hashOf(key));
+      return entry !== undefined && holds(entry) ? entry.user : null;
+    },
     async revoke(userId, keyId) {
       const ended = of(userId).filter(([, entry]) => keyId === undefined || entry.issued.keyId === keyId);
       for (const [hash] of ended) keys.delete(hash);

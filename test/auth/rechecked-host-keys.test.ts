@@ -33,7 +33,7 @@ function stage(answers: Record<string, boolean | Error>, recheckMinutes = 10) {
     await keys.settle();
     return user !== null;
   };
-  return { answers, ended, asked, told, clock, keys, userOf, use };
+  return { answers, ended, asked, told, clock, keys, hostKeys, userOf, use };
 }
 
 test('who may not sign in any more is still answered once, and then the keys have ended', async () => {
@@ -114,4 +114,25 @@ test('an authenticator that says nothing of it leaves the keys as they are', () 
   const hostKeys = {} as HostKeys;
   assert.equal(recheckedHostKeys({ hostKeys, authenticator: { authenticate: async () => null } }), hostKeys);
   assert.equal(recheckedHostKeys({ hostKeys, authenticator: { authenticate: async () => null, stillAllowed: async () => false, recheckMinutes: 0 } }), hostKeys);
+});
+
+test('a login with an app password counts as no answer: the user is looked up at the first request', async () => {
+  const { asked, keys, userOf, use } = stage({ ada: true });
+  await keys.issue(userOf('ada'), { client: '', appPasswordId: 'phone' });
+  await use('ada');
+  assert.deepEqual(asked, ['ada']);
+});
+
+test('users of single sign-on are not looked up in a directory that does not know them', async () => {
+  const { asked, ended, clock, keys, hostKeys, use } = stage({ ada: false, bob: false });
+  const resolve = hostKeys.resolve.bind(hostKeys);
+  hostKeys.resolve = async (key) => {
+    const user = await resolve(key);
+    return user?.id === 'ada' ? { ...user, provider: 'oidc:keycloak' } : user;
+  };
+  for (clock.minutes = 0; clock.minutes < 60; clock.minutes += 15) await use('ada');
+  assert.deepEqual([asked, ended], [[], []]);
+  await use('bob');
+  assert.deepEqual(ended, ['bob']);
+  await keys.close();
 });

@@ -136,3 +136,46 @@ test('when the users cannot be read, a key is neither right nor wrong', async ()
     await assert.rejects(keys.issue(ann, { client: '' }), { status: 503 });
   });
 });
+
+test('a device that syncs all the time is written down once a minute, and each time it is another version or elsewhere', async () => {
+  await withKeys({}, async ({ keys, ann, database, tomorrow }) => {
+    const MINUTE = 1 / 24 / 60;
+    const key = await keys.issue(ann, { client: 'one', address: '192.0.2.1' });
+    const write = database.write.bind(database);
+    let writes = 0;
+    database.write = ((name: 'markSynced', syncs: never) => {
+      if (name === 'markSynced') writes++;
+      return write(name, syncs);
+    }) as typeof write;
+    const after = async (minutes: number, client: string, address: string): Promise<number> => {
+      tomorrow(minutes * MINUTE);
+      keys.synced(key, { client, address });
+      const [entry] = await keys.list(ann.id);
+      assert.deepEqual([entry!.client, entry!.address], [client, address]);
+      return writes;
+    };
+    assert.equal(await after(0, 'one', '192.0.2.1'), 1);
+    assert.equal(await after(0.5, 'one', '192.0.2.1'), 1);
+    assert.equal(await after(0.6, 'one', '192.0.2.1'), 2);
+    assert.equal(await after(0.1, 'two', '192.0.2.1'), 3);
+    assert.equal(await after(0.1, 'two', '192.0.2.2'), 4);
+  });
+});
+
+test('what a device did last is on disk after a close, and does not bring back a key that has ended', async () => {
+  await withKeys({}, async ({ base, keys, ann }) => {
+    const [kept, ended] = [await keys.issue(ann, { client: 'kept' }), await keys.issue(ann, { client: 'ended' })];
+    for (const key of [kept, ended]) keys.synced(key, { client: '', address: '192.0.2.7' });
+    await keys.revoke(ann.id, (await keys.list(ann.id)).find(({ client }) => client === 'ended')!.keyId);
+    keys.synced(ended, { client: 'ended' });
+    await keys.close();
+    const restarted = await UsersDatabase.open(base);
+    try {
+      const list = await new SqliteHostKeys(restarted).list(ann.id);
+      assert.deepEqual(list.map(({ client, address, lastSyncSecs }) => [client, address, lastSyncSecs]), [['kept', '192.0.2.7', Date.UTC(2026, 0, 1, 12) / 1000]]);
+      assert.equal(new SqliteHostKeys(restarted).resolve(ended), null);
+    } finally {
+      await restarted.close();
+    }
+  });
+});
