@@ -42,6 +42,7 @@ export class SqliteHostKeys implements HostKeys {
   /** Of those written down in the last minute: when, and what. */
   #writtenDown = new Map<string, DeviceSync>();
   #syncedTimer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
   #ending = false;
 
   constructor(database: UsersDatabase, options: SqliteHostKeysOptions = {}) {
@@ -133,14 +134,16 @@ export class SqliteHostKeys implements HostKeys {
   async #writeSynced(): Promise<void> {
     clearTimeout(this.#syncedTimer);
     this.#syncedTimer = undefined;
-    if (this.#synced.size === 0) return;
+    // whoever lists devices while others do waits for the same write
+    if (this.#synced.size === 0) return this.#writing;
     const syncs = [...this.#synced.values()];
     this.#synced.clear();
     const leastSecs = Math.floor(this.#options.now() / 1000) - SYNCED_EVERY_SECS;
     this.#writtenDown = new Map([...this.#writtenDown].filter(([, { atSecs }]) => atSecs > leastSecs));
     for (const sync of syncs) this.#writtenDown.set(sync.keyHash, sync);
     // a lost one does no harm; the next sync tells again
-    await this.#database.write('markSynced', syncs).catch(() => {});
+    this.#writing = this.#database.write('markSynced', syncs).catch(() => {});
+    await this.#writing;
   }
 
   #endExpired(nowSecs: number): void {

@@ -179,3 +179,11 @@ test('what a device did last is on disk after a close, and does not bring back a
     }
   });
 });
+
+test('two who look at their devices at the same time both see the sync that has just been', async () => {
+  await withKeys({}, async ({ keys, ann, bob }) => {
+    for (const user of [ann, bob]) keys.synced(await keys.issue(user, { client: 'x' }), { client: 'x' });
+    const lists = await Promise.all([keys.list(ann.id), keys.list(bob.id)]);
+    assert.ok(lists.every(([device]) => device?.lastSyncSecs !== undefined));
+  });
+});
