@@ -424,6 +424,36 @@ export function collectionStoreSuite(suite: CollectionStoreSuite): void {
       const last = store;
       after(() => last.close());
     });
+
+    test('an overview counts cards, notes, and reviews by the days of the collection, and changes nothing', async (t) => {
+      const user = await setUp();
+      if (store.overview === undefined) return t.skip('this store has no overview');
+      const DAY = 86_400_000;
+      // three o'clock in the morning, where the user is: the day before has an hour to go
+      const nowMillis = Date.UTC(2026, 10, 21, 1);
+      const request = { nowMillis, days: 7 };
+      assert.equal(await store.overview(user, request), null);
+      const answered = (atMillis: number, ease: number, millis: number): Row => [atMillis, 1, 1, ease, 10, -60, 2500, millis, 1];
+      await synced(user, async (session) => {
+        await session.setConfig('{"rollover":4,"localOffset":-120}');
+        await session.mergeRows('notes', [NOTE(1, 5, 1)], 0);
+        await session.mergeRows('cards', [CARD(1, 5, 1), CARD(2, 5, 1)], 0);
+        await session.mergeRows('revlog', [
+          answered(nowMillis - 1000, 3, 4000), answered(nowMillis - 2 * 3_600_000, 1, 6000), answered(nowMillis - DAY, 2, 1000),
+          answered(nowMillis - 6 * DAY, 4, 500), answered(nowMillis - 7 * DAY, 4, 500), answered(nowMillis + 2 * DAY, 3, 500), answered(nowMillis - 2000, 0, 500),
+        ], 0);
+      }, nowMillis);
+      const before = await store.meta(user);
+      const overview = await store.overview(user, request);
+      assert.deepEqual(overview && [overview.cards, overview.notes, overview.modifiedMillis, overview.lastSyncMillis], [2, 1, nowMillis, nowMillis]);
+      assert.deepEqual(overview?.reviewDays, [
+        { daysAgo: 0, reviews: 2, millis: 10_000 }, { daysAgo: 1, reviews: 1, millis: 1000 }, { daysAgo: 6, reviews: 1, millis: 500 },
+      ]);
+      assert.deepEqual((await store.overview(user, { nowMillis, days: 0 }))?.reviewDays, []);
+      // an hour later it is another day
+      assert.deepEqual((await store.overview(user, { nowMillis: nowMillis + 3_600_000, days: 7 }))?.reviewDays.map(({ daysAgo, reviews }) => [daysAgo, reviews]), [[1, 2], [2, 1]]);
+      assert.deepEqual(await store.meta(user), before);
+    });
   });
 }
 
