@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Authenticator } from '../../lib/auth/authenticator.ts';
+import { openBuiltInAuth } from '../../lib/auth/built-in.ts';
 import { readSyncUsers } from '../../lib/auth/env-users.ts';
 import { jsonUsersAuthenticator } from '../../lib/auth/json-users.ts';
 import { passportAuthenticator } from '../../lib/auth/passport.ts';
@@ -17,6 +18,7 @@ import { RawClient, type RawResponse } from '../client/raw.ts';
 import { uploadZip } from '../media/raw-zip.ts';
 import { someCollection } from './collection-bytes.ts';
 import { runningServer, type RunningServer } from './running-server.ts';
+import { until } from './until.ts';
 
 const RIGHT = 'canary-right "&/ü-1';
 const WRONG = 'canary-wrong "&/ü-2';
@@ -119,6 +121,45 @@ test('passwords, host keys and session keys are in no line and no answer', async
   } finally {
     await server.stop();
     rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('nor are app passwords, right or revoked, however and wherever they are typed, nor the keys that they give', async () => {
+  const down = { authenticate: async ({ password }: { password: string }): Promise<null> => Promise.reject(new Error(`bind(ann, ${password}) failed`)) };
+  const server = await runningServer({ authenticator: [down], loginLimits: { perUserAndAddress: 3 } });
+  try {
+    const auth = await openBuiltInAuth(server.base);
+    const ann = await auth.directory.userFor('ann');
+    const [phone, lost] = [await auth.appPasswords.create(ann.id, { name: 'phone' }), await auth.appPasswords.create(ann.id, { name: 'lost' })];
+    const user = new RawClient(server.url, { sessionKey: 'canary-session-5' });
+    await user.hostKey('ann', phone.password.toUpperCase());
+    const device = new RawClient(server.url, { sessionKey: 'canary-session-6' });
+    await device.hostKey('ann', lost.password);
+    await auth.appPasswords.revoke(ann.id, lost.id);
+
+    const answers: RawResponse[] = [];
+    const login = async (u: string, p: string): Promise<void> => void answers.push(await new RawClient(server.url).post('hostKey', { u, p }));
+    for (const typed of [lost.password, lost.password.replaceAll('-', ''), lost.password.replaceAll('-', ' ')]) await login('ann', typed);
+    // mistyped, it is shown to whoever is next, whose errors are not ours; then into the wrong field; then one too many
+    await login('bob', `${phone.password}x`);
+    await login(phone.password, 'ann');
+    await login('ann', lost.password);
+    answers.push(await new RawClient(server.url).post('hostKey', `{"u":"ann","p":"${phone.password}"`));
+    answers.push(await device.post('meta', { v: 11, cv: lost.password }), await user.post('meta', { v: 11, cv: 'test' }));
+    await auth.close();
+    await until(() => server.log.some(({ event }) => event === 'keys.revoked'));
+
+    const spellings = (password: string): string[] => [password, password.toUpperCase(), password.replaceAll('-', ''), password.replaceAll('-', ' ')];
+    const secrets = [...spellings(phone.password), ...spellings(lost.password), user.key, device.key, 'canary-session-5', 'canary-session-6'];
+    assert.deepEqual(found(everyLine(server), secrets), []);
+    for (const { text, headers, status } of answers) assert.deepEqual(found(`${text()}${JSON.stringify(headers)}`, secrets), [], `an answer of ${status}`);
+    const events = new Set(server.log.map(({ event }) => event));
+    for (const event of ['login.ok', 'login.refused', 'login.limited', 'login.unavailable', 'app-password.created', 'app-password.revoked', 'keys.revoked'] as const) {
+      assert.ok(events.has(event), `nothing was logged as ${event}`);
+    }
+    assert.ok(server.log.some(({ detail }) => detail?.includes('[secret]')));
+  } finally {
+    await server.stop();
   }
 });
 
