@@ -31,7 +31,7 @@ import { headerOf, type HttpRequest, type HttpResponse } from './http.ts';
 import { landingPage, landingPageHeaders } from './landing.ts';
 import { login } from './login.ts';
 import { checkOptions, type CheckedOptions, type LogEntry, type SyncServerOptions } from './options.ts';
-import { isEmptyBody, readEmptyBody, readJsonBody, receiveBody } from './protocol/body.ts';
+import { isEmptyBody, readEmptyBody, readJsonBody, receiveBody, receiveSmallBody } from './protocol/body.ts';
 import { ClientGone } from './protocol/client-gone.ts';
 import { FormSpool } from './protocol/form-spool.ts';
 import type { MediaMethod, SyncMethod } from './protocol/methods.ts';
@@ -395,16 +395,20 @@ class Hall implements SyncServer {
 
   async #uploadChanges(rooms: Rooms, request: SyncRequest, user: User): Promise<HttpResponse> {
     const place = placeOf(user);
-    const path = await this.#stagingFile(rooms, { step: 'mediaStagingFolder', user: place }, 'media', '.zip');
+    let path: string | undefined;
     try {
-      await receiveBody(request, path, this.#options.limits);
+      const small = await receiveSmallBody(request, this.#options.limits);
+      if (small.bytes === undefined) {
+        path = await this.#stagingFile(rooms, { step: 'mediaStagingFolder', user: place }, 'media', '.zip');
+        await receiveBody(request, path, this.#options.limits, small.begun);
+      }
       await this.#stillSignedIn(rooms, request, user);
-      return await this.#answer(request, await rooms.engine.run({ step: 'uploadChanges', user: place, path }));
+      return await this.#answer(request, await rooms.engine.run({ step: 'uploadChanges', user: place, zip: small.bytes ?? path! }));
     } catch (error) {
       if (error instanceof SyncError && error.code === 'UPLOAD_EMPTY') throw new SyncError('MEDIA_ZIP_INVALID', 'the zip is empty');
       throw error;
     } finally {
-      await removeStaged(path);
+      if (path !== undefined) await removeStaged(path);
     }
   }
 

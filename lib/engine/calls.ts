@@ -15,7 +15,8 @@ export type Call =
   | { step: 'erase'; user: UserPlace }
   /** Body checked and converted in the lane of its own; the file is consumed. */
   | { step: 'upload'; user: UserPlace; path: string }
-  | { step: 'uploadChanges'; user: UserPlace; path: string };
+  /** A file of the staging folder, or a small zip as it is. */
+  | { step: 'uploadChanges'; user: UserPlace; zip: string | Uint8Array };
 
 /** What a page shows of a user's data. */
 export interface Overview {

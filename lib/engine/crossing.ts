@@ -1,6 +1,6 @@
 /** How an answer crosses from a thread to the main side. */
 import { packed } from '../zstd.ts';
-import { MAX_STRING_CHARS, type Answer } from './calls.ts';
+import { MAX_STRING_CHARS, type Answer, type Call } from './calls.ts';
 
 /** Larger ones are packed in the thread pool: a thread has other users. */
 const MAX_PACKED_BYTES = 4 * 1024 * 1024;
@@ -20,6 +20,16 @@ export function crossing(answer: Answer, packs: boolean): Answer {
   if (typeof data === 'string') return isLarge ? { ...rest, data: encoder.encode(data) } : rest;
   // a part of a buffer would take all of it along
   return { ...rest, data: data.length < data.buffer.byteLength ? new Uint8Array(data) : data };
+}
+
+/** Smaller ones are copied: they may be a part of memory that Node shares out. */
+const LEAST_MOVED_BYTES = 256 * 1024;
+
+/** The memory of a zip on its way to a thread, which is not needed on the main side any more. */
+export function transferableOfCall(call: Call | 'close'): ArrayBuffer[] {
+  if (call === 'close' || call.step !== 'uploadChanges' || typeof call.zip === 'string' || call.zip.length < LEAST_MOVED_BYTES) return [];
+  const { buffer } = call.zip;
+  return buffer instanceof ArrayBuffer ? [buffer] : [];
 }
 
 /** The answer's memory, if it is its own and may move instead of being copied. */

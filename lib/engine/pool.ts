@@ -5,6 +5,7 @@ import { parseMetaRequest } from '../schema/schema11.ts';
 import type { CollectionMeta, UserPlace } from '../storage/storage.ts';
 import type { UploadVerdict } from '../storage/sqlite/anki2.ts';
 import type { Answer, Call, JsonText, Outcome } from './calls.ts';
+import { transferableOfCall } from './crossing.ts';
 import { parseJsonBody } from './json-body.ts';
 import { Lane } from './lane-pool.ts';
 import { asSyncError } from './step-error.ts';
@@ -334,7 +335,7 @@ class ThreadRoom implements Room {
         this.#gone();
       },
     });
-    return this.#worker.call<Outcome>(call);
+    return this.#worker.call<Outcome>(call, transferableOfCall(call));
   }
 
   async close(): Promise<void> {

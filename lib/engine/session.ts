@@ -117,7 +117,7 @@ export class Sessions {
       }
       case 'uploadChanges':
         this.#unsettled.set(user.userId, user);
-        return media200(await uploadChanges({ store: media, files: mediaFiles, user }, call.path));
+        return media200(await uploadChanges({ store: media, files: mediaFiles, user }, call.zip));
       default:
         return this.#jsonStep(call.step, user, call.sessionKey, parseJsonBody(call.body), call.hostKey ?? '');
     }

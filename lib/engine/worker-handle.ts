@@ -56,13 +56,14 @@ export class WorkerHandle<C> {
     });
   }
 
-  call<T>(call: C | 'close'): Promise<T> {
+  /** `moved` is memory of the call that moves to the thread instead of being copied. */
+  call<T>(call: C | 'close', moved: ArrayBuffer[] = []): Promise<T> {
     if (this.#dead) return Promise.reject(new SyncError('THREAD_LOST', 'the worker thread ended'));
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       this.#waiting.set(id, { resolve, reject });
       this.#worker.ref();
-      this.#worker.postMessage({ id, call } satisfies ToThread<C>);
+      this.#worker.postMessage({ id, call } satisfies ToThread<C>, moved);
     });
   }
 

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SyncError } from '../errors.ts';
 import type { MediaChange, MediaEntry } from '../storage/storage.ts';
-import { MAX_FILES_IN_ZIP } from './limits.ts';
+import { MAX_FILES_IN_ZIP, MAX_META_BYTES } from './limits.ts';
 import { checkMediaName } from './media-name.ts';
+import { type PlainFile, PlainZip } from './plain-zip.ts';
 import { requireFolder, settleMedia, settleWhenMuch, type UserMedia } from './user-media.ts';
 import { UploadZip, type VerifiedFile } from './zip.ts';
 
@@ -14,43 +15,75 @@ interface UploadedName {
   entryName: string | null;
 }
 
-/** The same, with its bytes, which lie in the zip or in a file unpacked from it. */
-interface UploadedChange {
+/** The same, with its bytes, which lie in the zip, as a file or in memory, or in a file unpacked from it. */
+interface UploadedChange<File> {
   name: string;
-  file: VerifiedFile | null;
+  file: File | null;
 }
 
+type Answer = [processed: number, usn: number];
+
 /**
- * Applies the zip at `zipPath`, in the staging folder, whole or not at all. Answers how many entries were processed, which
- * is all of them, and the usn after that: identical files and names already deleted do not raise it.
- * The zip may be taken away; the caller removes it if it is left, and calls `settleMedia` once the user is idle.
+ * Applies a zip whole or not at all: a file in the staging folder, or small ones as they came, in memory. Answers how many entries
+ * were processed, which is all of them, and the usn after that: identical files and names already deleted do not raise it.
+ * A file may be taken away; the caller removes it if it is left, and calls `settleMedia` once the user is idle.
  */
-export async function uploadChanges(media: UserMedia, zipPath: string): Promise<[processed: number, usn: number]> {
-  const { store, files, user } = media;
+export async function uploadChanges(media: UserMedia, zip: string | Uint8Array): Promise<Answer> {
   await requireFolder(media);
   await settleWhenMuch(media);
+  if (typeof zip === 'string') return uploadFile(media, zip);
+  return (await uploadBytes(media, zip)) ?? uploadAsFile(media, zip);
+}
+
+async function uploadFile(media: UserMedia, zipPath: string): Promise<Answer> {
+  const { files, user } = media;
   const unpackedPath = join(await files.stagingFolder(user), `unpacked-${randomUUID()}`);
   try {
     const uploaded = await verify(zipPath, unpackedPath);
-    const changes = decide(uploaded, await store.entries(user, uploaded.map(({ name }) => name)));
-    if (changes.length === 0) return [uploaded.length, (await store.totals(user)).lastUsn];
-
-    try {
-      await files.stage(user, changes.flatMap(stagedFile));
-      return [uploaded.length, await store.apply(user, changes.map(mediaChange))];
-    } catch (error) {
-      // drops what was staged in vain: a full disk should not stay full until the user is idle
-      await settleMedia(media).catch(() => {});
-      throw error;
-    }
+    return await take(media, uploaded, (changed) => files.stage(user, changed));
   } finally {
     // what a failing disk keeps is removed at the next start
     await rm(unpackedPath, { force: true }).catch(() => {});
   }
 }
 
+/** Undefined where it takes a file: the zip is not plain, or the store wants one. */
+async function uploadBytes(media: UserMedia, bytes: Uint8Array): Promise<Answer | undefined> {
+  const { files, user } = media;
+  const uploaded = files.stageBytes === undefined ? undefined : verifyPlain(bytes);
+  return uploaded && take(media, uploaded, (changed) => files.stageBytes!(user, bytes, changed));
+}
+
+async function uploadAsFile(media: UserMedia, bytes: Uint8Array): Promise<Answer> {
+  const path = join(await media.files.stagingFolder(media.user), `media-${randomUUID()}.zip`);
+  try {
+    await writeFile(path, bytes, { flag: 'wx' });
+    return await uploadFile(media, path);
+  } finally {
+    await rm(path, { force: true }).catch(() => {});
+  }
+}
+
+/** Keeps the bytes first, then changes the index. */
+async function take<File extends { sha1: string; bytes: number }>(
+  { store, files, user }: UserMedia,
+  uploaded: UploadedChange<File>[],
+  stage: (changed: ({ name: string } & File)[]) => Promise<void>,
+): Promise<Answer> {
+  const changes = decide(uploaded, await store.entries(user, uploaded.map(({ name }) => name)));
+  if (changes.length === 0) return [uploaded.length, (await store.totals(user)).lastUsn];
+  try {
+    await stage(changes.flatMap(stagedFile));
+    return [uploaded.length, await store.apply(user, changes.map(mediaChange))];
+  } catch (error) {
+    // drops what was staged in vain: a full disk should not stay full until the user is idle
+    await settleMedia({ store, files, user }).catch(() => {});
+    throw error;
+  }
+}
+
 /** What the entries change, one after the other: a name may occur twice. */
-function decide(uploaded: UploadedChange[], known: MediaEntry[]): UploadedChange[] {
+function decide<File extends { sha1: string }>(uploaded: UploadedChange<File>[], known: MediaEntry[]): UploadedChange<File>[] {
   const current = new Map(known.map((entry) => [entry.name, entry.bytes === 0 ? null : entry.sha1]));
   return uploaded.filter(({ name, file }) => {
     const sha1 = file?.sha1 ?? null;
@@ -60,18 +93,18 @@ function decide(uploaded: UploadedChange[], known: MediaEntry[]): UploadedChange
   });
 }
 
-function stagedFile({ name, file }: UploadedChange): ({ name: string } & VerifiedFile)[] {
+function stagedFile<File>({ name, file }: UploadedChange<File>): ({ name: string } & File)[] {
   return file === null ? [] : [{ name, ...file }];
 }
 
-function mediaChange({ name, file }: UploadedChange): MediaChange {
+function mediaChange<File extends { sha1: string; bytes: number }>({ name, file }: UploadedChange<File>): MediaChange {
   return file === null ? { name, deleted: true } : { name, sha1: file.sha1, bytes: file.bytes };
 }
 
-async function verify(zipPath: string, unpackedPath: string): Promise<UploadedChange[]> {
+async function verify(zipPath: string, unpackedPath: string): Promise<UploadedChange<VerifiedFile>[]> {
   const zip = await UploadZip.open(zipPath, unpackedPath);
   try {
-    const uploaded: UploadedChange[] = [];
+    const uploaded: UploadedChange<VerifiedFile>[] = [];
     for (const { name, entryName } of parseMeta(await zip.meta())) {
       uploaded.push({ name, file: entryName === null ? null : await zip.verify(entryName) });
     }
@@ -79,6 +112,20 @@ async function verify(zipPath: string, unpackedPath: string): Promise<UploadedCh
   } finally {
     zip.close();
   }
+}
+
+/** Undefined of a zip that is not plain, or damaged. */
+function verifyPlain(bytes: Uint8Array): UploadedChange<PlainFile>[] | undefined {
+  const zip = PlainZip.of(bytes);
+  const meta = zip?.text('_meta', MAX_META_BYTES);
+  if (zip === undefined || meta === undefined) return undefined;
+  const uploaded: UploadedChange<PlainFile>[] = [];
+  for (const { name, entryName } of parseMeta(meta)) {
+    const file = entryName === null ? null : zip.file(entryName);
+    if (file === undefined) return undefined;
+    uploaded.push({ name, file });
+  }
+  return uploaded;
 }
 
 /** `[[name, entry], …]`; deletions have null, or an empty string in zips of AnkiDroid and clients before 2.1.28. */

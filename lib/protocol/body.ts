@@ -129,13 +129,13 @@ export interface ReceivedBody {
 /**
  * Streams and unpacks a body into a new file, which must not exist. Memory stays at about 2 MiB, whatever the size, plus
  * the window that the client chose: 2 MiB for Anki's clients, 128 MiB at most. The file is closed, not synced to disk, and
- * removed when this rejects.
+ * removed when this rejects. `begun` is what `receiveSmallBody` left of it.
  *
  * Throws what `readJsonBody` throws, BODY_TOO_LARGE as soon as a limit is passed, UPLOAD_EMPTY (400), DISK_FULL (503).
  */
-export async function receiveBody(request: SyncRequest, path: string, limits: BodyLimits): Promise<ReceivedBody> {
+export async function receiveBody(request: SyncRequest, path: string, limits: BodyLimits, begun?: BodySource): Promise<ReceivedBody> {
   const { maxPackedBytes, maxUnpackedBytes } = limitsOf(request.spec.bodyClass, limits);
-  const source = openBody(request.body, maxPackedBytes);
+  const source = begun ?? openBody(request.body, maxPackedBytes);
   let file: FileHandle;
   try {
     file = await open(path, 'wx', 0o600);
@@ -156,6 +156,117 @@ export async function receiveBody(request: SyncRequest, path: string, limits: Bo
     await rm(path, { force: true }).catch(() => {});
     throw error;
   }
+}
+
+/**
+ * Receives and unpacks a body in memory if it is small, sound, zstd, and not too many others are in memory already. Any other is left to
+ * `receiveBody`, which takes what was read so far from `begun`, and finds what is wrong with it.
+ *
+ * Throws BODY_TOO_LARGE, ClientGone.
+ */
+export async function receiveSmallBody(
+  request: SyncRequest,
+  limits: BodyLimits,
+): Promise<{ bytes: Uint8Array } | { bytes?: undefined; begun: BodySource }> {
+  const { maxPackedBytes, maxUnpackedBytes } = limitsOf(request.spec.bodyClass, limits);
+  const source = openBody(request.body, maxPackedBytes);
+  if ((request.body.packing ?? 'zstd') !== 'zstd' || smallBodies >= MAX_SMALL_BODIES) return { begun: source };
+  smallBodies += 1;
+  const gathered = new GatheredBytes();
+  try {
+    const walker = walkFrames({ maxUnpackedBytes });
+    let frameBytes = 0;
+    for (let chunk = await source.next(); chunk !== null; chunk = await source.next()) {
+      frameBytes += walker.push(chunk);
+      gathered.add(chunk);
+      const isSmall = gathered.bytes <= MAX_SMALL_BYTES && walker.atMostBytes <= MAX_SMALL_BYTES;
+      if (!isSmall || walker.fault !== null) return { begun: startingWith(gathered.take(), source) };
+    }
+    if (walker.end() === null) {
+      const unpacked = await unpack(gathered.whole().subarray(0, frameBytes), walker, maxUnpackedBytes).catch(() => undefined);
+      if (unpacked !== undefined && unpacked.length > 0) return { bytes: unpacked };
+    }
+    return { begun: startingWith(gathered.take(), source) };
+  } catch (error) {
+    source.discard();
+    throw error;
+  } finally {
+    gathered.release();
+    smallBodies -= 1;
+  }
+}
+
+/** Of a media zip: clients stop adding to it past 2.5 MiB. */
+const MAX_SMALL_BYTES = 4 * 1024 * 1024;
+/** In memory at once. */
+const MAX_SMALL_BODIES = 8;
+let smallBodies = 0;
+
+/** Memory of bodies that are gathered, used again: to get some MiB from the system for each takes as long as to copy them. */
+const keptMemory: Buffer[] = [];
+const MAX_KEPT = 2;
+/** Less is gathered in memory of its own. */
+const LITTLE_BYTES = 64 * 1024;
+
+class GatheredBytes {
+  bytes = 0;
+  #pieces: Uint8Array[] = [];
+  /** Once there is more than a little. */
+  #memory: Buffer | undefined;
+
+  add(chunk: Uint8Array): void {
+    const start = this.bytes;
+    this.bytes += chunk.length;
+    if (this.#memory === undefined && this.bytes > LITTLE_BYTES && this.bytes <= MAX_SMALL_BYTES) {
+      this.#memory = keptMemory.pop() ?? Buffer.allocUnsafeSlow(MAX_SMALL_BYTES);
+      let at = 0;
+      for (const piece of this.#pieces) {
+        this.#memory.set(piece, at);
+        at += piece.length;
+      }
+      this.#pieces = [];
+    }
+    if (this.#memory !== undefined && this.bytes <= MAX_SMALL_BYTES) this.#memory.set(chunk, start);
+    else this.#pieces.push(chunk);
+  }
+
+  /** Good until `release`. */
+  whole(): Buffer {
+    if (this.#memory !== undefined) return this.#memory.subarray(0, this.bytes);
+    return this.#pieces.length === 1 ? bufferOf(this.#pieces[0]!) : Buffer.concat(this.#pieces);
+  }
+
+  /** For good. */
+  take(): Uint8Array[] {
+    const rest = this.#pieces.reduce((sum, { length }) => sum + length, 0);
+    const taken = [...(this.#memory === undefined ? [] : [this.#memory.subarray(0, this.bytes - rest)]), ...this.#pieces];
+    this.#memory = undefined;
+    this.#pieces = [];
+    return taken;
+  }
+
+  release(): void {
+    if (this.#memory !== undefined && keptMemory.length < MAX_KEPT) keptMemory.push(this.#memory);
+    this.#memory = undefined;
+    this.#pieces = [];
+  }
+}
+
+/** The bytes that were read already, and then the rest. */
+function startingWith(pieces: Uint8Array[], rest: BodySource): BodySource {
+  let unread = pieces.reduce((sum, { length }) => sum + length, 0);
+  return {
+    async next() {
+      const piece = pieces.shift();
+      if (piece === undefined) return rest.next();
+      unread -= piece.length;
+      return piece;
+    },
+    get readBytes() {
+      return rest.readBytes - unread;
+    },
+    discard: () => rest.discard(),
+  };
 }
 
 async function copyToFile(source: BodySource, file: FileHandle, maxBytes: number): Promise<ReceivedBody> {
@@ -331,7 +442,7 @@ async function unpack(packed: Buffer, walker: FrameWalker, maxUnpackedBytes: num
   const options = {
     maxOutputLength: Math.max(1, maxUnpackedBytes),
     // one output buffer where it is known how large it must be, and a byte more, since a full one means another round
-    chunkSize: Math.min(Math.max(expectedBytes + 1, 1024), 1024 * 1024),
+    chunkSize: Math.min(Math.max(expectedBytes + 1, 1024), MAX_SMALL_BYTES + 1),
   };
   if (packed.length <= SYNC_PACKED_BYTES && walker.atMostBytes <= SYNC_UNPACKED_BYTES) return zstdDecompressSync(packed, options);
   return decompress(packed, options);

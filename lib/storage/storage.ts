@@ -350,6 +350,11 @@ export interface MediaFiles {
    */
   stage(user: UserPlace, files: ({ name: string; sha1: string } & FileRange)[]): Promise<void>;
   /**
+   * As `stage`, of a small upload that is in memory: `offset` counts in `whole`, which may be overwritten when this is done. A store
+   * that leaves it out gets uploads as files.
+   */
+  stageBytes?(user: UserPlace, whole: Uint8Array, files: { name: string; sha1: string; offset: number; bytes: number }[]): Promise<void>;
+  /**
    * Makes staged files current, durably and without `stage`d copies, and removes deleted ones: at most one change per name.
    * Idempotent: called again after a crash with the same changes, when some or all of them were done.
    */

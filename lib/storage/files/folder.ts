@@ -4,21 +4,22 @@
  * - `<base>/<folder>/media/`: one file per media name;
  * - `<base>/<folder>/.anki-sync-media/incoming/`: files on their way in or out; what an earlier process left there is removed;
  * - `<base>/<folder>/.anki-sync-media/staged/`: uploads as they came (`<id>-<n>.pack`), and what lies where in them (`<id>.json`):
- *   two files to be made durable instead of one per media file;
+ *   two files to be made durable instead of one per media file; small uploads one behind the other (`<id>.log`), see `staged-log.ts`;
  * - `<base>/<folder>/.anki-sync-media/mapped/`: files whose name the file system cannot hold, named by the SHA-1 of the name.
  *
  * What is ours is not inside `media/`, because users and Anki's own server list that folder.
  */
 import { hash, randomUUID } from 'node:crypto';
 import {
-  type Dir, closeSync, lstatSync, mkdtempSync, opendirSync, openSync, readFileSync, readSync, readdirSync, realpathSync, renameSync, rmdirSync, rmSync, statSync,
-  unlinkSync, writeFileSync, writeSync,
+  type Dir, lstatSync, mkdtempSync, opendirSync, readFileSync, readdirSync, realpathSync, renameSync, rmdirSync, rmSync, statSync, unlinkSync, writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FileRange, MediaChange, MediaFiles, UserPlace } from '../storage.ts';
 import { makeFolder, removeFile, syncFiles, syncFolder } from './durable.ts';
 import { isFileName, isUnsafeName } from './file-name.ts';
+import { StagedCopies } from './staged-copies.ts';
+import { type NamedRange, readStagedLog, StagedLog } from './staged-log.ts';
 import { userFolder } from './user-folder.ts';
 
 export interface FolderMediaFilesOptions {
@@ -35,6 +36,8 @@ interface Folders {
   mapped: string;
   /** Where staged bytes lie, by `stagedKey`. */
   ranges: Map<string, FileRange>;
+  /** Where small uploads go. */
+  log: StagedLog | undefined;
 }
 
 /** One entry of `<id>.json`. */
@@ -45,6 +48,9 @@ interface StagedEntry {
   offset: number;
   bytes: number;
 }
+
+/** Files that are written and synced together: all of them are open meanwhile. */
+const SETTLED_AT_ONCE = 200;
 
 export default (options: FolderMediaFilesOptions): MediaFiles => new FolderMediaFiles(options);
 
@@ -84,36 +90,27 @@ export class FolderMediaFiles implements MediaFiles {
     addRanges(folders, entries);
   }
 
-  async settle(user: UserPlace, changes: MediaChange[]): Promise<void> {
-    if (changes.length === 0) return;
+  async stageBytes(user: UserPlace, whole: Uint8Array, files: NamedRange[]): Promise<void> {
+    if (files.length === 0) return;
     const folders = this.#folders(user);
-    const written = new Map<string, string>();
-    try {
-      for (const change of changes) {
-        const range = change.deleted === true ? undefined : folders.ranges.get(stagedKey(change.name, change.sha1));
-        if (range === undefined) continue;
-        const path = join(folders.incoming, `settle-${randomUUID()}`);
-        written.set(change.name, path);
-        copyRange(range, path);
-        // hundreds may have come together, and other users share the thread
-        await nextTurn();
-      }
-      // before the rename, so that whoever reads the folder after a loss of power finds no torn file
-      await syncFiles([...written.values()]);
-      const touched = new Set<string>();
-      for (const change of changes) {
-        if (change.deleted === true) this.#remove(folders, change.name, touched);
-        const path = written.get(change.name);
-        if (path !== undefined) this.#replace(folders, change.name, path, touched);
-      }
-      for (const folder of touched) syncFolder(folder);
-    } finally {
-      for (const path of written.values()) removeFile(path);
+    if (folders.log?.isOpen !== true) {
+      folders.log?.close();
+      folders.log = new StagedLog(folders.staged);
     }
+    for (const range of await folders.log.append(whole, files)) addRange(folders, range);
+  }
+
+  async settle(user: UserPlace, changes: MediaChange[]): Promise<void> {
+    const folders = this.#folders(user);
+    const touched = new Set<string>();
+    for (let at = 0; at < changes.length; at += SETTLED_AT_ONCE) await this.#settleSome(folders, changes.slice(at, at + SETTLED_AT_ONCE), touched);
+    for (const folder of touched) syncFolder(folder);
   }
 
   async discardStaged(user: UserPlace): Promise<void> {
     const folders = this.#folders(user);
+    folders.log?.close();
+    folders.log = undefined;
     // lists first: a pack without a list says nothing
     for (const name of readdirSync(folders.staged).sort((one, other) => Number(one.endsWith('.pack')) - Number(other.endsWith('.pack')))) {
       removeFile(join(folders.staged, name));
@@ -139,10 +136,12 @@ export class FolderMediaFiles implements MediaFiles {
   }
 
   async release(user: UserPlace): Promise<void> {
+    this.#made.get(user.folder)?.log?.close();
     this.#made.delete(user.folder);
   }
 
   async close(): Promise<void> {
+    for (const { log } of this.#made.values()) log?.close();
     this.#made.clear();
   }
 
@@ -157,13 +156,46 @@ export class FolderMediaFiles implements MediaFiles {
       staged: join(own, 'staged'),
       mapped: join(own, 'mapped'),
       ranges: new Map<string, FileRange>(),
+      log: undefined,
     };
     for (const folder of [folders.media, folders.incoming, folders.staged, folders.mapped]) makeFolder(folder);
     removeOlderThanProcess(folders.incoming);
     this.#caseInsensitive ??= ignoresCase(own);
-    for (const name of readdirSync(folders.staged)) if (name.endsWith('.json')) addRanges(folders, readList(join(folders.staged, name)));
+    for (const name of readdirSync(folders.staged)) {
+      const path = join(folders.staged, name);
+      if (name.endsWith('.json')) addRanges(folders, readList(path));
+      if (name.endsWith('.log')) for (const range of readStagedLog(path)) addRange(folders, range);
+    }
     this.#made.set(user.folder, folders);
     return folders;
+  }
+
+  async #settleSome(folders: Folders, changes: MediaChange[], touched: Set<string>): Promise<void> {
+    const written = new Map<string, string>();
+    const copies = new StagedCopies();
+    try {
+      for (const change of changes) {
+        const range = change.deleted === true ? undefined : folders.ranges.get(stagedKey(change.name, change.sha1));
+        if (range === undefined) continue;
+        const path = join(folders.incoming, `settle-${randomUUID()}`);
+        written.set(change.name, path);
+        copies.copy(range, path);
+        // hundreds may have come together, and other users share the thread
+        await nextTurn();
+      }
+      // before the rename, so that whoever reads the folder after a loss of power finds no torn file
+      await copies.durable();
+      for (const change of changes) {
+        if (change.deleted === true) this.#remove(folders, change.name, touched);
+        const path = written.get(change.name);
+        if (path === undefined) continue;
+        this.#replace(folders, change.name, path, touched);
+        written.delete(change.name);
+      }
+    } finally {
+      await copies.close();
+      for (const path of written.values()) removeFile(path);
+    }
   }
 
   /** The file of a name, or null. */
@@ -213,8 +245,12 @@ function stagedKey(name: string, sha1: string): string {
 
 function addRanges(folders: Folders, entries: StagedEntry[]): void {
   for (const { name, sha1, pack, offset, bytes } of entries) {
-    folders.ranges.set(stagedKey(name, sha1), { path: join(folders.staged, pack), offset, bytes });
+    addRange(folders, { name, sha1, path: join(folders.staged, pack), offset, bytes });
   }
+}
+
+function addRange({ ranges }: Folders, { name, sha1, path, offset, bytes }: NamedRange & FileRange): void {
+  ranges.set(stagedKey(name, sha1), { path, offset, bytes });
 }
 
 /** A list that was not finished was never relied on: the index changes only after it is durable. */
@@ -241,26 +277,6 @@ function isEmpty(folder: string): boolean {
     return entries.readSync() === null;
   } finally {
     entries.closeSync();
-  }
-}
-
-function copyRange(range: FileRange, toPath: string): void {
-  const from = openSync(range.path, 'r');
-  try {
-    const to = openSync(toPath, 'wx');
-    try {
-      const chunk = Buffer.allocUnsafe(Math.min(range.bytes, 1024 * 1024));
-      for (let done = 0; done < range.bytes; ) {
-        const read = readSync(from, chunk, 0, Math.min(chunk.length, range.bytes - done), range.offset + done);
-        if (read === 0) throw new Error('a staged file ends early');
-        for (let written = 0; written < read; ) written += writeSync(to, chunk, written, read - written);
-        done += read;
-      }
-    } finally {
-      closeSync(to);
-    }
-  } finally {
-    closeSync(from);
   }
 }
 

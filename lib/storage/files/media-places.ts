@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FileRange } from '../storage.ts';
+import { readStagedLog } from './staged-log.ts';
 
 /** Where a user's media files lie, as `FolderMediaFiles` lays them out, for readers that change nothing. */
 export interface MediaPlaces {
@@ -35,8 +36,12 @@ export function mediaPlaces(userFolder: string): MediaPlaces {
 
 function stagedIn(folder: string): Map<string, FileRange> {
   const found = new Map<string, FileRange>();
-  for (const list of namesIn(folder).filter((name) => name.endsWith('.json'))) {
+  for (const list of namesIn(folder)) {
     try {
+      if (list.endsWith('.log')) {
+        for (const { name, sha1, ...range } of readStagedLog(join(folder, list))) found.set(`${sha1}/${name}`, range);
+      }
+      if (!list.endsWith('.json')) continue;
       const entries = JSON.parse(readFileSync(join(folder, list), 'utf8')) as ({ name: string; sha1: string; pack: string } & FileRange)[];
       for (const { name, sha1, pack, offset, bytes } of entries) {
         if (existsSync(join(folder, pack))) found.set(`${sha1}/${name}`, { path: join(folder, pack), offset, bytes });
