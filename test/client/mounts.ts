@@ -19,6 +19,8 @@ export interface MountOptions {
   maxPayloadMegs?: number;
   /** Where the data folder is made; default the system's folder for temporary files. */
   within?: string;
+  /** Further variables, for ours standalone. */
+  env?: Record<string, string>;
 }
 
 export interface MountedServer {
@@ -68,7 +70,7 @@ export function standaloneAt(root = ROOT): Mount {
       startServer('/', options, async (base, port) => ({
         command: process.execPath,
         args: [join(root, 'lib/bin.ts'), 'serve'],
-        env: ankiEnvironment(syncEnvironment(options, base, port)),
+        env: ankiEnvironment({ ...syncEnvironment(options, base, port), ...options.env }),
       })),
   };
 }
@@ -83,6 +85,26 @@ export const express: Mount = {
       env: ankiEnvironment(),
     })),
 };
+
+/** Ours inside an application of another framework, at /anki/. */
+export const frameworks: Readonly<Record<'fastify' | 'koa' | 'hono' | 'fetch', Mount>> = {
+  fastify: inFramework('fastify', 'in Fastify at /anki/'),
+  koa: inFramework('koa', 'in Koa at /anki/'),
+  hono: inFramework('hono', 'in Hono at /anki/'),
+  fetch: inFramework('fetch', 'as a fetch handler at /anki/'),
+};
+
+function inFramework(framework: string, name: string): Mount {
+  return {
+    name,
+    start: (options) =>
+      startServer('/anki/', options, async (base, port) => ({
+        command: process.execPath,
+        args: [join(ROOT, 'test/client/framework-app.ts'), JSON.stringify({ framework, base, port, ...options })],
+        env: ankiEnvironment(),
+      })),
+  };
+}
 
 function syncEnvironment(options: MountOptions, base: string, port: number): Record<string, string> {
   const users = Object.entries(options.users).map(([name, password], i) => [`SYNC_USER${i + 1}`, `${name}:${password}`]);

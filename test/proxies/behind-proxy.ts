@@ -1,0 +1,55 @@
+/** Ours standalone behind a real proxy, for the scenarios of real clients: those that a proxy could spoil. */
+import type { Mount, MountedServer } from '../client/mounts.ts';
+import { standalone } from '../client/mounts.ts';
+import { runScenarios } from '../client/run-scenarios.ts';
+import { largeAndLate, restarts } from '../client/scenarios/large-and-late.ts';
+import { media } from '../client/scenarios/media.ts';
+import { normalSync } from '../client/scenarios/normal-sync.ts';
+import { signingIn } from '../client/scenarios/signing-in.ts';
+import type { Scenario } from '../client/stage.ts';
+import { freePort, startProxy, type Proxy } from './proxy.ts';
+
+/** Sentences, as they stand in the scenarios of every mount. */
+const PLAYED = [
+  'a right password signs in; a wrong one, an unknown user, an empty password and a strange key are an authentication error',
+  'a second upload replaces everything, and the other device is asked to download',
+  'notes added and edited on both devices reach the other one',
+  'a sync that was begun and never finished leaves no trace, and the next one goes through',
+  'media files added, replaced and removed on one device follow on the other',
+  'names in any script and of 120 letters keep their form; one that is not NFC stays at home',
+  'after a restart of the server devices are still signed in and go on; a sync in the middle is forgotten',
+];
+
+export function mountBehind(proxy: Proxy): Mount {
+  return {
+    name: `behind ${proxy.name}`,
+    async start(options): Promise<MountedServer> {
+      const port = await freePort();
+      const env = { TRUSTED_PROXIES: 'loopback', PUBLIC_URL: `${proxy.scheme}://localhost:${port}${proxy.path}` };
+      const server = await standalone.start({ ...options, env });
+      const running = await startProxy(proxy, [Number(new URL(server.endpoint).port)], port).catch(async (error: unknown) => {
+        await server.stop();
+        throw error;
+      });
+      return {
+        ...server,
+        endpoint: running.endpoint,
+        stop: async () => {
+          await running.stop();
+          await server.stop();
+        },
+      };
+    },
+  };
+}
+
+export function playBehind(proxy: Proxy): void {
+  const all = [...signingIn, ...normalSync, ...largeAndLate, ...media, ...restarts];
+  runScenarios(mountBehind(proxy), 'Real clients', PLAYED.map((name) => scenario(all, name)));
+}
+
+function scenario(all: readonly Scenario[], name: string): Scenario {
+  const found = all.find((each) => each.name === name);
+  if (found === undefined) throw new Error(`no scenario is called "${name}"`);
+  return found;
+}

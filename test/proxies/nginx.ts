@@ -1,0 +1,100 @@
+/** nginx with the files of adapters/nginx-njs, inside a configuration as a site may have it. */
+import { spawnSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { shipped, type Launch, type Plan, type Proxy } from './proxy.ts';
+
+const NGINX = '/usr/sbin/nginx';
+export const NJS_MODULE = '/usr/lib/nginx/modules/ngx_http_js_module.so';
+
+export const nginxAtPath: Proxy = {
+  name: 'nginx, at a path',
+  scheme: 'http',
+  path: '/anki/',
+  configure: async (plan) => nginx(plan, siteAround(plan, await shipped('nginx-njs/subpath.conf', upstreamsOf(plan, 1)))),
+};
+
+export const nginxOwnHost: Proxy = {
+  name: 'nginx, at a host of its own with TLS',
+  scheme: 'https',
+  path: '/',
+  configure: async (plan) => nginx(plan, await shipped('nginx-njs/own-host.conf', { ...upstreamsOf(plan, 1), ...hostOf(plan), ...plainPort(plan) })),
+};
+
+/** @param changes further words of several-servers.conf to replace */
+export const nginxWithScript = (changes: Record<string, string> = {}, engine = ''): Proxy => ({
+  name: 'nginx with njs, over several servers',
+  scheme: 'https',
+  path: '/',
+  servers: 2,
+  configure: async (plan) => nginx(plan, engine + (await severalServers(plan, changes)), true),
+});
+
+export const nginxWithScriptAtPath: Proxy = {
+  name: 'nginx with njs, at a path',
+  scheme: 'https',
+  path: '/anki/',
+  servers: 2,
+  configure: async (plan) => nginx(plan, await severalServers(plan, { 'location / {': 'location /anki/ {', 'proxy_pass http://anki_sync;': 'proxy_pass http://anki_sync/;' }), true),
+};
+
+async function severalServers(plan: Plan, changes: Record<string, string>): Promise<string> {
+  await writeFile(join(plan.folder, 'anki-sync.js'), await shipped('nginx-njs/anki-sync.js', {}));
+  return shipped('nginx-njs/several-servers.conf', { ...upstreamsOf(plan, 2), ...hostOf(plan), '/etc/nginx/anki-sync.js': join(plan.folder, 'anki-sync.js'), ...changes });
+}
+
+/** Why `js_engine qjs` cannot be tried here, or false. */
+export function quickJsMissing(): string | false {
+  const { stderr } = spawnSync(NGINX, ['-t', '-g', `load_module ${NJS_MODULE}; error_log stderr;`, '-c', '/dev/stdin'], {
+    input: 'events {} http { js_engine qjs; }', encoding: 'utf8',
+  });
+  return /unknown directive "js_engine"|invalid engine|not supported/.test(stderr) ? 'the njs of this nginx has no js_engine qjs, which came with 0.8.6' : false;
+}
+
+function upstreamsOf({ upstreams: [one, two] }: Plan, count: 1 | 2): Record<string, string> {
+  return { '127.0.0.1:27701': `127.0.0.1:${one}`, ...(count === 2 ? { '127.0.0.1:27702': `127.0.0.1:${two ?? one}` } : {}) };
+}
+
+function hostOf({ port, certificates, folder }: Plan): Record<string, string> {
+  return {
+    'listen [::]:443 ssl;': '',
+    'listen 443 ssl;': `listen 127.0.0.1:${port} ssl;`,
+    '/etc/letsencrypt/live/anki.example.org/fullchain.pem': certificates.certificate,
+    '/etc/letsencrypt/live/anki.example.org/privkey.pem': certificates.key,
+    '/var/log/nginx/anki.log': join(folder, 'anki.log'),
+  };
+}
+
+/** The server for plain http, where nobody comes. */
+function plainPort({ folder }: Plan): Record<string, string> {
+  return { 'listen [::]:80;': '', 'listen 80;': `listen unix:${folder}/plain.socket;` };
+}
+
+function siteAround({ port }: Plan, snippet: string): string {
+  return `server {
+    listen 127.0.0.1:${port};
+    location / { default_type text/plain; return 200 "the site"; }
+${snippet}
+}`;
+}
+
+/** As unkind as a site may be: everything is compressed, and the limit for bodies is the default. */
+async function nginx({ folder }: Plan, inside: string, withScript = false): Promise<Launch> {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `    ${kind}_temp_path ${folder}/temporary/${kind};`);
+  await writeFile(join(folder, 'nginx.conf'), `${withScript ? `load_module ${NJS_MODULE};` : ''}
+pid ${folder}/nginx.pid;
+error_log ${folder}/error.log warn;
+worker_processes 1;
+events { worker_connections 512; }
+http {
+${temporary.join('\n')}
+    access_log ${folder}/access.log;
+    gzip on;
+    gzip_types *;
+    gzip_min_length 0;
+    gzip_proxied any;
+${inside}
+}
+`);
+  return { command: NGINX, args: ['-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log'), '-g', 'daemon off;'] };
+}
