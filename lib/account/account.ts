@@ -175,7 +175,9 @@ export class Account {
       isAdmin: visit.session !== undefined && this.#room.isAdmin(visit.session.user),
       hasAppPasswords: this.#room.appPasswords !== undefined,
     });
-    const isNew = token !== before || cookieOf(visit.http) === undefined;
+    const kept = cookieOf(visit.http);
+    // also what was sealed for the way back, once it is used
+    const isNew = token !== before || kept === undefined || kept.sealed !== sealed;
     return pageAnswer(reply.status ?? 200, page, {
       ...(isNew ? setCookie(visit.http, visit.home, { token, ...(sealed === undefined || token !== before ? {} : { sealed }) }) : {}),
       ...(reply.retryAfterSecs === undefined ? {} : { 'retry-after': String(reply.retryAfterSecs) }),

@@ -20,7 +20,7 @@ const WORDS: Partial<Record<SyncError['code'], string>> = {
 /** Errors that only the log may tell of become 500 without a detail. */
 export function failureOf(error: unknown): PageError {
   if (error instanceof PageError) return error;
-  if (error instanceof OidcError) return new PageError(OIDC_STATUS[error.reason], error.message, { detail: error.detail, code: `OIDC_${error.reason.toUpperCase()}` });
+  if (error instanceof OidcError) return new PageError(OIDC_STATUS[error.reason], error.message, { detail: error.detail, code: `OIDC_${error.reason.toUpperCase().replace('-', '_')}` });
   if (error instanceof UsersError) return new PageError(400, sentence(error.message));
   if (!(error instanceof SyncError)) return new PageError(500, 'Something went wrong on the server, which has written it into its log.', { code: 'INTERNAL' });
   const { code, status, detail, retryAfterSecs } = error;

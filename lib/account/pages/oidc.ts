@@ -17,6 +17,7 @@ export async function finishOidc(room: AccountRoom, visit: Visit): Promise<Redir
   const { entry, http, sealed, token } = visit;
   const provider = providerOf(room, visit);
   const state = sealed === undefined ? undefined : (room.sealing.open(sealed, token) as OidcState | undefined);
+  visit.sealed = undefined;
   try {
     const { user } = await provider.finish(http.url, state);
     entry.user = user.loginName;

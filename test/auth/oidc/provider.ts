@@ -86,6 +86,7 @@ export class RealProvider {
     this.#provider = new Provider(this.issuer, this.#configuration(clients));
     this.#provider.use(async (ctx, next) => {
       await next();
+      this.#remember(ctx.response.get('location'));
       if (ctx.path === '/.well-known/openid-configuration' && this.metadata !== undefined) ctx.body = this.metadata(ctx.body as Record<string, unknown>);
       if (ctx.path === '/token') ctx.body = this.#tokens(ctx.body as Record<string, unknown>);
     });
@@ -119,7 +120,7 @@ export class RealProvider {
       conformIdTokenClaims: !this.#inIdToken,
       pkce: { required: () => true },
       ttl: { AccessToken: 600, AuthorizationCode: 60, IdToken: 600, Interaction: 600, Session: 600, Grant: 600 },
-      features: { devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: true, logoutSource: async (ctx, form) => void (ctx.body = logoutPage(form)) } },
+      features: { devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: true, logoutSource: async (ctx, form) => void (ctx.body = logoutPage(form)), postLogoutSuccessSource: async (ctx) => void (ctx.body = 'signed out') } },
       interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
       findAccount: (_ctx, sub) => {
         const found = Object.values(PEOPLE).find((each) => each.sub === sub);
@@ -136,6 +137,11 @@ export class RealProvider {
       },
       renderError: (ctx, out) => void (ctx.body = { error: out.error, error_description: out.error_description }),
     };
+  }
+
+  #remember(location: string): void {
+    const code = URL.canParse(location) ? new URL(location).searchParams.get('code') : null;
+    if (code !== null) this.secrets.push(code);
   }
 
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
