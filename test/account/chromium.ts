@@ -1,11 +1,9 @@
-/** Debian's chromium, driven by playwright-core: a real browser for pages. */
-import { execFile } from 'node:child_process';
+/** A real browser: Debian's chromium, driven by playwright-core. */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { chromium, type Browser } from 'playwright-core';
+import { run } from '../oracle/anki-python.ts';
 
-const run = promisify(execFile);
 const CHROMIUM = '/usr/bin/chromium';
 
 /** False where chromium is, or could be installed; else the reason why tests are skipped. For root on Debian it must be there. */
@@ -17,7 +15,8 @@ export async function chromiumMissing(): Promise<string | false> {
   for (let attempt = 1; !existsSync(CHROMIUM); attempt++) {
     try {
       await run('apt-get', [...wait, 'update'], { env });
-      await run('apt-get', [...wait, 'install', '-y', '--no-install-recommends', 'chromium'], { env });
+      // fonts: without any, chromium draws no text, and measures none
+      await run('apt-get', [...wait, 'install', '-y', '--no-install-recommends', 'chromium', 'fonts-dejavu-core'], { env });
     } catch (error) {
       // another suite installs at the same time
       if (attempt === 60 || !/lock/i.test(String(error))) throw error;
@@ -27,13 +26,11 @@ export async function chromiumMissing(): Promise<string | false> {
   return false;
 }
 
-/** Waits as long as a busy machine needs; see `patient` for pages. */
-export function startChromium(options: { headless?: boolean } = {}): Promise<Browser> {
+export async function startChromium(): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM,
-    headless: options.headless ?? true,
+    // root has no sandbox, and containers have a small /dev/shm
+    args: [...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), '--disable-dev-shm-usage', '--disable-gpu'],
     timeout: 120_000,
-    // Debian's chromium has no sandbox for root, and containers have a small /dev/shm
-    args: [...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), '--disable-dev-shm-usage', '--disable-gpu', '--disable-extensions'],
   });
 }
