@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { runFiles, type Tally } from './reporter.ts';
+import { matrixText, runFiles, type Matrix, type Tally } from './reporter.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OLDEST_NODE = [24, 7] as const;
@@ -31,7 +31,9 @@ if (files.length === 0) {
 const startedAt = performance.now();
 const total: Tally = { passed: 0, failed: 0, skipped: 0 };
 add(total, await checkTypes());
-add(total, await runFiles(files, Math.max(2, Math.min(4, availableParallelism()))));
+const matrix: Matrix = new Map();
+add(total, await runFiles(files, Math.max(2, Math.min(4, availableParallelism())), matrix));
+if (matrix.size > 0) console.log(`\n${matrixText(matrix)}`);
 const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
 console.log(`\n${files.length} suites and the type check in ${seconds} s`);
 console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`);
