@@ -173,6 +173,7 @@ export function checkOptions(options: SyncServerOptions): CheckedOptions {
   }
   if (options.oidc !== undefined && options.oidc.length > 0) {
     checkOidcOptions(options.oidc);
+    if (checkAccountOptions(options.account) === undefined) throw new TypeError('option "oidc" needs the account page: account: true');
     if ((options.environmentUsers ?? []).length > 0) throw new TypeError('options "oidc" and "environmentUsers": users of the environment alone may sign in');
     requireOidcLibrary();
   }

@@ -49,6 +49,13 @@ serve, behind a proxy, and against guessing (each flag is also a variable: TRUST
                          for how long (default 15)
   --no-login-limits      as many as they like
 
+serve, the account page (each flag is also a variable: ACCOUNT_ADMINS, …):
+  --no-account           leaves it out
+  --account-admins NAMES administrators, beside those of "user admin"; with commas
+  --account-session-hours NUMBER --account-idle-minutes NUMBER
+                         until a browser has to sign in again (default 12 and 60)
+  --no-account-passwords nobody signs in there by a password: people come through a provider
+
 serve, with the users of an LDAP directory (each flag is also a variable: LDAP_URL, …; the password is LDAP_BIND_PASSWORD):
   --ldap-url URLS        ldaps://ldap.example.org; several, with commas, are tried in order
   --ldap-start-tls       encrypts ldap:// connections; one that cannot be is not used

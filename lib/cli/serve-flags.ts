@@ -1,4 +1,5 @@
 /** The flags of `serve`. Each is also a variable and a key of the configuration file, by `settings-table.ts`. */
+import { accountFlags } from './account-settings.ts';
 import type { FlagKinds } from './flags.ts';
 import { ldapFlags } from './ldap-settings.ts';
 import { loginLimitFlags } from './login-limit-settings.ts';
@@ -16,6 +17,7 @@ export const serveFlags = {
   'first-user': 'value',
   'trusted-proxies': 'value',
   'public-url': 'value',
+  ...accountFlags,
   ...loginLimitFlags,
   ...ldapFlags,
 } as const satisfies FlagKinds;

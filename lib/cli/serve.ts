@@ -61,14 +61,16 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   };
   if (ldapOptions !== undefined && environmentUsers.length > 0) throw new UsageError('LDAP_URL and SYNC_USER1 are both set: users come from one of them');
   const ldap = ldapOptions === undefined ? undefined : directory({ ...ldapOptions, log });
-  const { loginLimits, publicUrl, oidc } = settings;
+  const { account, loginLimits, publicUrl, oidc } = settings;
   checkProviders(oidc, environmentUsers.length > 0);
+  if (oidc.length > 0 && account.enabled === false) throw new UsageError('OIDC_ISSUER needs the account page, which NO_ACCOUNT switches off');
   const sync = createSyncServer({
     base,
     ...settings.limits,
     ...(loginLimits === undefined ? {} : { loginLimits }),
     ...(publicUrl === undefined ? {} : { publicUrl }),
     environmentUsers,
+    account,
     ...(ldap === undefined ? {} : { authenticator: ['local', ldap] }),
     ...settings.core,
     oidc,

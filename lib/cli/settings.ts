@@ -4,6 +4,8 @@
  */
 import { join, resolve } from 'node:path';
 import { DEFAULT_BODY_LIMITS } from '../protocol/body.ts';
+import type { AccountOptions } from '../account/settings.ts';
+import { accountSettings } from './account-settings.ts';
 import { clientAddressSources, type ClientAddressSource } from './client-address.ts';
 import { configurationOf, misspelledVariables, type Configuration, type Environment } from './configuration.ts';
 import { coreSettings } from './core-settings.ts';
@@ -33,6 +35,7 @@ export interface ServeSettings {
   trustedProxies: IsTrustedProxy | undefined;
   /** What the server is called by people's browsers, where it cannot know it. */
   publicUrl: string | undefined;
+  account: AccountOptions;
   loginLimits: LoginLimitsOptions | false | undefined;
   /** Both from MAX_SYNC_PAYLOAD_MEGS; without it the core's own limits hold. */
   limits: { maxPackedBytes: number; maxUnpackedBytes: number } | undefined;
@@ -93,6 +96,7 @@ function layeredSettings(
     clientAddressSource: addressSource(valueOf(env, 'SYNC_IP_HEADER')),
     trustedProxies: proxies(text('trusted-proxies', 'TRUSTED_PROXIES')),
     publicUrl: publicUrl(flags.get('public-url'), valueOf(env, 'PUBLIC_URL')),
+    account: accountSettings(flags, env),
     loginLimits: loginLimitSettings(flags, env),
     limits: limits(valueOf(env, 'MAX_SYNC_PAYLOAD_MEGS')),
     tls: certFile !== undefined && keyFile !== undefined ? { certFile: resolve(certFile), keyFile: resolve(keyFile) } : undefined,

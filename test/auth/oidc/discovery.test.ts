@@ -21,7 +21,7 @@ afterEach(() => {
 });
 
 test('a server starts without a word to the provider, and with one that is down', async () => {
-  const server = createSyncServer({ base: dataFolder(), oidc: [options(real, { issuer: 'http://127.0.0.1:9' }), options(real, { id: 'second' })] });
+  const server = createSyncServer({ base: dataFolder(), account: true, oidc: [options(real, { issuer: 'http://127.0.0.1:9' }), options(real, { id: 'second' })] });
   await server.ready;
   assert.equal((await server.handle({ method: 'GET', url: '/health', headers: {}, body: null })).status, 200);
   await server.close();

@@ -62,6 +62,7 @@ test('several have names of their own', () => {
 
 test('a server refuses them at once', () => {
   assert.throws(() => createSyncServer({ oidc: [{ ...GIVEN, clientId: '' }] }), /OIDC: clientId is missing/);
+  assert.throws(() => createSyncServer({ oidc: [GIVEN] }), /needs the account page/);
   assert.throws(() => createSyncServer({ oidc: GIVEN as never }), /option "oidc" must be a list of providers/);
-  assert.throws(() => createSyncServer({ oidc: [GIVEN], environmentUsers: [{}] as never }), /users of the environment alone may sign in/);
+  assert.throws(() => createSyncServer({ account: true, oidc: [GIVEN], environmentUsers: [{}] as never }), /users of the environment alone may sign in/);
 });
