@@ -176,8 +176,8 @@ export class Account {
       hasAppPasswords: this.#room.appPasswords !== undefined,
     });
     const kept = cookieOf(visit.http);
-    // also what was sealed for the way back, once it is used
-    const isNew = token !== before || kept === undefined || kept.sealed !== sealed;
+    // a form of another site comes without our cookie: the answer must not replace it. Also what was sealed for the way back, once it is used
+    const isNew = token !== before || (kept === undefined ? READS.has(visit.http.method) : kept.sealed !== sealed);
     return pageAnswer(reply.status ?? 200, page, {
       ...(isNew ? setCookie(visit.http, visit.home, { token, ...(sealed === undefined || token !== before ? {} : { sealed }) }) : {}),
       ...(reply.retryAfterSecs === undefined ? {} : { 'retry-after': String(reply.retryAfterSecs) }),

@@ -55,6 +55,8 @@ test('nobody is signed in as somebody else by a form of another site, which has 
   await thief.get('/sign-in');
   const answer = await victim.post('/sign-in', { csrf: thief.csrf, user: 'ada', password: ADA.Ada });
   assert.equal(answer.status, 403);
+  // nor does it sign anybody out, by another cookie in place of theirs
+  assert.equal(answer.headers.get('set-cookie'), null);
   assert.match(notice(answer), /did not send the cookie of this page\. Please allow cookies/);
   assert.equal((await victim.get('')).to, '/sign-in');
 });
