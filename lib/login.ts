@@ -36,9 +36,10 @@ export async function login(rooms: LoginRooms, { request, http, limits, entry, s
   const { username, password } = typed(await readJsonBody(request, limits));
   secrets.push(password);
   const address = http.clientAddress;
+  const from = address === undefined ? {} : { clientAddress: address };
   let key: string;
   try {
-    const { user, ...rests } = await rooms.signIn.signedIn({ username, password, ...(address === undefined ? {} : { clientAddress: address }) }, http.signal);
+    const { user, ...rests } = await rooms.signIn.signedIn({ username, password, ...from }, http.signal);
     entry.user = user.loginName;
     if (rests.appPasswordId !== undefined) entry.detail = `with the app password ${rests.appPasswordId}`;
     key = await rooms.hostKeys.issue(user, { client: request.client, ...(address === undefined ? {} : { address }), ...rests });

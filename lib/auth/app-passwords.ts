@@ -68,7 +68,7 @@ export function appPasswordLetters(typed: string): string | null {
   return letters.slice(SECRET_LETTERS) === checkLetters(letters.slice(0, SECRET_LETTERS)) ? letters : null;
 }
 
-/** What the data folder keeps. With 129 random bits there is nothing to guess, so that a slow hash would protect nothing, and cost a login its time. */
+/** What the data folder keeps. Nobody guesses 129 random bits: a slow hash would protect nothing, and cost each login its time. */
 export function appPasswordHash(letters: string): string {
   return hash('sha256', `anki-sync app password ${letters}`, 'base64url');
 }

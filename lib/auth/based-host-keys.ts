@@ -69,7 +69,8 @@ class BasedHostKeys implements HostKeys {
   #checked(key: string, user: User | null): Promise<User | null> | User | null {
     if (user === null) return null;
     const basis = this.#authenticator.keyBasis!(user.loginName);
-    return basis instanceof Promise ? basis.then((each) => this.#judged(key, user, basisOf(user, each))) : this.#judged(key, user, basisOf(user, basis));
+    if (basis instanceof Promise) return basis.then((each) => this.#judged(key, user, basisOf(user, each)));
+    return this.#judged(key, user, basisOf(user, basis));
   }
 
   #judged(key: string, user: User, basis: KeyBasis): Promise<User | null> | User | null {

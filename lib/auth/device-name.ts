@@ -11,8 +11,8 @@ const APP_OF_SYSTEM = new Map([['Android', 'AnkiDroid'], ['iOS', 'AnkiMobile']])
 const MAX_CHARS = 80;
 
 /**
- * `Anki 26.9.3, Ubuntu 22.04`; `AnkiDroid 2.23.3, Pixel 7, Android 14`. Clients have three forms: `26.9.3,<build>,<system>` in the header of each request
- * (rslib `version.rs`, where AnkiDroid's own version and model are missing), `anki,26.9.3 (<build>),<system>:…` in `meta`, and
+ * `Anki 26.9.3, Ubuntu 22.04`; `AnkiDroid 2.23.3, Pixel 7, Android 14`. Clients have three forms: `26.9.3,<build>,<system>` in the header of
+ * each request (rslib `version.rs`, where AnkiDroid's own version and model are missing), `anki,26.9.3 (<build>),<system>:…` in `meta`, and
  * `ankidesktop,2.1.26,…` of the old ones. Anything else is shown as it is, without what cannot be shown.
  *
  * Plain text from outside: to be escaped.

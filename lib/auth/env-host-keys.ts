@@ -132,7 +132,8 @@ export class EnvHostKeys implements HostKeys {
     if (same) return;
     const current = fingerprint ?? await this.#hasher.hash(password!);
     // none remembered: the user comes from another authenticator, and stays signed in
-    await this.#options.database.write('setEnvironmentHash', user.id, current, stored === null ? 'none' : this.#options.passwordChangeEnds ?? 'all');
+    const ends = stored === null ? 'none' : this.#options.passwordChangeEnds ?? 'all';
+    await this.#options.database.write('setEnvironmentHash', user.id, current, ends);
   }
 }
 

@@ -120,7 +120,8 @@ export class SqliteHostKeys implements HostKeys {
       address: address?.slice(0, MAX_CLIENT_CHARS) ?? before?.address ?? null,
       atSecs,
     };
-    const isNew = before === undefined || atSecs - before.atSecs >= SYNCED_EVERY_SECS || before.client !== now.client || before.address !== now.address;
+    const isNew = before === undefined || atSecs - before.atSecs >= SYNCED_EVERY_SECS
+      || before.client !== now.client || before.address !== now.address;
     if (!isNew && !this.#synced.has(keyHash)) return;
     this.#synced.set(keyHash, now);
     this.#syncedTimer ??= setTimeout(() => void this.#writeSynced(), SYNCED_AFTER_MILLIS).unref();

@@ -132,7 +132,7 @@ export class UsersDatabase {
     return changed === undefined ? written : written.finally(changed);
   }
 
-  /** Calls back when something was committed: soon after a write of this process, and when a key is looked up after one of another. One listener. */
+  /** One listener, called after each write of this process, and when a key is looked up after a write of another. */
   onChange(listener: () => void): void {
     this.#changed = listener;
   }

@@ -171,14 +171,12 @@ export const WRITES = {
   },
 
   setDisabled(context: WriteContext, userId: string, disabled: boolean): void {
-    const { changes } = context.db.prepare('UPDATE users SET disabled = ? WHERE id = ? AND disabled <> ?').run(disabled ? 1 : 0, userId, disabled ? 1 : 0);
-    if (changes > 0) note(context, disabled ? 'user.disabled' : 'user.enabled', userId, '');
+    if (changeMark(context, 'disabled', userId, disabled)) note(context, disabled ? 'user.disabled' : 'user.enabled', userId, '');
     if (disabled) endPageSessions(context, userId);
   },
 
   setAdmin(context: WriteContext, userId: string, isAdmin: boolean): void {
-    const { changes } = context.db.prepare('UPDATE users SET is_admin = ? WHERE id = ? AND is_admin <> ?').run(isAdmin ? 1 : 0, userId, isAdmin ? 1 : 0);
-    if (changes > 0) note(context, 'user.admin', userId, isAdmin ? 'is an administrator' : 'is no administrator any more');
+    if (changeMark(context, 'is_admin', userId, isAdmin)) note(context, 'user.admin', userId, isAdmin ? 'is an administrator' : 'is no administrator any more');
   },
 
   setProvider({ db }: WriteContext, userId: string, provider: string | null): void {
@@ -195,9 +193,10 @@ export const WRITES = {
 
   addAppPassword(context: WriteContext, { id, userId, name, passwordHash, nowSecs, expiresSecs, maxCount }: NewAppPasswordRow): void {
     const { db } = context;
-    if (db.prepare('SELECT 1 FROM users WHERE id = ?').get(userId) === undefined) throw new UsersError('USER_UNKNOWN', 'this user was removed meanwhile');
+    const isThere = db.prepare('SELECT 1 FROM users WHERE id = ?').get(userId) !== undefined;
+    if (!isThere) throw new UsersError('USER_UNKNOWN', 'this user was removed meanwhile');
     const count = db.prepare<[string], number>('SELECT count(*) FROM app_passwords WHERE user_id = ?').pluck().get(userId)!;
-    if (count >= maxCount) throw new UsersError('APP_PASSWORD_INVALID', `${maxCount} app passwords are the most that one user can have: revoke some first`);
+    if (count >= maxCount) throw new UsersError('APP_PASSWORD_INVALID', `one user can have ${maxCount} app passwords: revoke some first`);
     db.prepare('INSERT INTO app_passwords (id, user_id, name, password_hash, created_secs, expires_secs) VALUES (?, ?, ?, ?, ?, ?)')
       .run(id, userId, name, passwordHash, nowSecs, expiresSecs);
     note(context, 'app-password.created', userId, named(id, name));
@@ -264,7 +263,9 @@ export const WRITES = {
   /** Host keys of app passwords that ended by their date: they hold no more, and go with a word. */
   endExpired(context: WriteContext, nowSecs: number): void {
     const owners = context.db.prepare<[number], string>('DELETE FROM host_keys WHERE expires_secs <= ? RETURNING user_id').pluck().all(nowSecs);
-    for (const [userId, ended] of Map.groupBy(owners, (owner) => owner)) noteEnded(context, userId, ended.length, 'their app password ended by its date');
+    for (const [userId, { length }] of Map.groupBy(owners, (owner) => owner)) {
+      noteEnded(context, userId, length, 'their app password ended by its date');
+    }
   },
 
   /** In place of `replacedHash`, if that is given. False when the user is gone or disabled. Above `maxCount` of the user, the oldest end. */
@@ -366,13 +367,19 @@ function entriesOfFold(base: string, fold: string): { name: string; isFolder: bo
   return entries;
 }
 
+/** Whether it was another before. */
+function changeMark({ db }: WriteContext, column: 'disabled' | 'is_admin', userId: string, value: boolean): boolean {
+  return db.prepare(`UPDATE users SET ${column} = @mark WHERE id = @userId AND ${column} <> @mark`).run({ userId, mark: value ? 1 : 0 }).changes > 0;
+}
+
 function endKeys(context: WriteContext, userId: string, ends: EndedKeys, reason: string): number {
   if (ends === 'none') return 0;
   endPageSessions(context, userId);
   const { db } = context;
   const ended = db.prepare(`DELETE FROM host_keys WHERE user_id = ? ${ends === 'own' ? 'AND app_password_id IS NULL' : ''}`).run(userId).changes;
   if (ends === 'all') {
-    const revoked = db.prepare<[string], { id: string; name: string }>('DELETE FROM app_passwords WHERE user_id = ? RETURNING id, name').all(userId);
+    const revoked = db.prepare<[string], { id: string; name: string }>('DELETE FROM app_passwords WHERE user_id = ? RETURNING id, name')
+      .all(userId);
     for (const { id, name } of revoked) note(context, 'app-password.revoked', userId, `${named(id, name)}, ${reason}`);
   }
   noteEnded(context, userId, ended, reason);

@@ -29,7 +29,8 @@ export async function revoke({ users, database, name, words: [wanted], flags, sa
     const before = (await keys.list(id)).length;
     for (const each of all) await appPasswords.revoke(id, each.id);
     await keys.revoke(id);
-    say(`signed out ${counted(before, 'device')} of "${loginName}"${flags.has('app-passwords') ? `, and revoked ${counted(all.length, 'app password')}` : ''}`);
+    const alsoRevoked = flags.has('app-passwords') ? `, and revoked ${counted(all.length, 'app password')}` : '';
+    say(`signed out ${counted(before, 'device')} of "${loginName}"${alsoRevoked}`);
     return 0;
   }
   if (flags.has('app-passwords')) throw new UsageError('--app-passwords goes with all devices, not with one');
@@ -53,7 +54,8 @@ export async function createAppPassword({ users, database, name, flags, say }: C
   const { id, loginName } = users.named(name);
   const made = await new SqliteAppPasswords(database).create(id, { name: appPasswordName, ...(expiresSecs === undefined ? {} : { expiresSecs }) });
   say(made.password);
-  say(`is an app password of "${loginName}" (${made.id}${expiresSecs === undefined ? '' : `, until ${minute(expiresSecs)}`}). It is shown only now;`);
+  const until = expiresSecs === undefined ? '' : `, until ${minute(expiresSecs)}`;
+  say(`is an app password of "${loginName}" (${made.id}${until}). It is shown only now;`);
   say('enter it in Anki, with the user name, in place of the password.');
   return 0;
 }

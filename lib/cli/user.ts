@@ -88,7 +88,9 @@ export async function user(args: string[], surroundings: Surroundings): Promise<
     throw new UsageError(actionName === 'list' ? 'user list takes no name' : `user ${actionName} needs a name`);
   }
   // a password must not be an argument: every user of the machine could read it
-  if (rest.length > (actionName === 'revoke' ? 1 : 0)) throw new UsageError(`user ${actionName} takes one name and nothing more; a password is asked for, or read from standard input`);
+  if (rest.length > (actionName === 'revoke' ? 1 : 0)) {
+    throw new UsageError(`user ${actionName} takes one name and nothing more; a password is asked for, or read from standard input`);
+  }
 
   const base = baseFolder(flags, surroundings.env, surroundings.homeFolder);
   if (actionName !== 'add' && !existsSync(usersDatabasePath(base))) throw new UsageError(`there are no users in ${base}; is --base right?`);
@@ -113,11 +115,13 @@ export async function user(args: string[], surroundings: Surroundings): Promise<
 }
 
 const FLAG_OF = new Map([
-  ['keep-keys', 'passwd'], ['keep-app-passwords', 'passwd'], ['app-passwords', 'revoke'], ['off', 'admin'], ['name', 'app-password'], ['expires', 'app-password'],
+  ['keep-keys', 'passwd'], ['keep-app-passwords', 'passwd'], ['app-passwords', 'revoke'], ['off', 'admin'], ['name', 'app-password'],
+  ['expires', 'app-password'],
 ]);
 
 function listLine({ loginName, disabled, hasPassword, keys, lastUsedDay, isAdmin }: UserEntry): string {
   const used = lastUsedDay === null ? 'never signed in' : `last seen ${new Date(lastUsedDay * 86_400_000).toISOString().slice(0, 10)}`;
-  const marks = [isAdmin === true ? 'administrator' : '', disabled ? 'disabled' : '', hasPassword ? '' : 'no password here'].filter((mark) => mark !== '');
+  const marks = [isAdmin === true ? 'administrator' : '', disabled ? 'disabled' : '', hasPassword ? '' : 'no password here']
+    .filter((mark) => mark !== '');
   return [loginName, `${keys} ${keys === 1 ? 'key' : 'keys'}`, used, ...marks].join('\t');
 }
