@@ -1,4 +1,4 @@
-/** The bridge to Fastify 4 and 5: a plugin that hands requests to the core. Needs no Fastify at run time, nor its types. */
+/** The bridge to Fastify: a plugin that hands requests to the core. Needs no Fastify at run time, nor its types. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { clientOf, exchange, portalUser, type Handler } from '../express/exchange.ts';
 import { trustedProxies } from '../express/trusted-proxies.ts';
