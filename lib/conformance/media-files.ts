@@ -99,6 +99,21 @@ export function mediaFilesSuite(title: string, make: () => Promise<MediaFilesUnd
       assert.equal(await read(files, ada, 'a.png', 'a'), 'a');
     });
 
+    test('a small upload can be read from when it is staged, and settles like any other', async (files) => {
+      if (files.stageBytes === undefined) return;
+      const whole = Buffer.from('before one between two after');
+      const place = (name: string, content: string) => ({ name, sha1: hash('sha1', content), offset: whole.indexOf(content), bytes: content.length });
+      await files.stageBytes(ada, whole, [place('a.png', 'one')]);
+      await files.stageBytes(ada, whole, [place('b.png', 'two')]);
+      whole.fill(0);
+      assert.equal(await read(files, ada, 'a.png', 'one'), 'one');
+      assert.equal(await read(files, ada, 'b.png', 'two'), 'two');
+      await files.settle(ada, [change('a.png', 'one'), change('b.png', 'two')]);
+      await files.discardStaged(ada);
+      assert.equal(await read(files, ada, 'a.png', 'one'), 'one');
+      assert.equal(await read(files, ada, 'b.png', 'two'), 'two');
+    });
+
     test('staging does not touch the current file of that name', async (files) => {
       await put(files, ada, [['a.png', 'old']]);
       await stage(files, ada, [['a.png', 'new']]);

@@ -106,6 +106,8 @@ export function mediaStoreSuite(title: string, make: () => Promise<MediaStoreUnd
       const paged: string[] = [];
       for (let usn = 0; ; ) {
         const page = await store.changesAfter(ada, usn, 10);
+        const rows = JSON.stringify(page.map(({ name, usn: at, sha1, bytes }) => [name, at, bytes === 0 ? '' : sha1]));
+        if (store.changesTextAfter !== undefined) assert.deepEqual(JSON.parse(await store.changesTextAfter(ada, usn, 10)), JSON.parse(rows));
         if (page.length === 0) break;
         assert.ok(page.length <= 10);
         paged.push(...page.map(({ name }) => name));

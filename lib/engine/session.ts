@@ -174,7 +174,7 @@ export class Sessions {
         }
         return media200(await begin({ store: media, files: mediaFiles, user }, parseBeginRequest(body).clientVersion, hostKey));
       case 'mediaChanges':
-        return media200(await mediaChanges(media, user, parseMediaChangesRequest(body).lastUsn));
+        return text(`{"data":${await mediaChanges(media, user, parseMediaChangesRequest(body).lastUsn)},"err":""}`);
       case 'downloadFiles':
         return downloadFiles({ store: media, files: mediaFiles, user }, parseDownloadFilesRequest(body).files);
       case 'mediaSanity':

@@ -296,6 +296,8 @@ export interface MediaStore {
   totals(user: UserPlace): Promise<MediaTotals>;
   /** Entries with `usn > afterUsn` in the order of usn, at most `limit`. Deleted ones included. */
   changesAfter(user: UserPlace, afterUsn: number, limit: number): Promise<MediaEntry[]>;
+  /** The same as JSON text, `[[name, usn, sha1], …]` with an empty sha1 for a deleted one, where the store can write that faster. */
+  changesTextAfter?(user: UserPlace, afterUsn: number, limit: number): Promise<JsonArrayText>;
   /** Entries of those of the names that are known, deleted ones included, in any order. */
   entries(user: UserPlace, names: string[]): Promise<MediaEntry[]>;
   /**

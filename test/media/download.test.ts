@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { mediaChanges } from '../../lib/media/changes.ts';
+import { mediaChanges, type MediaChangeRow } from '../../lib/media/changes.ts';
 import { downloadFiles } from '../../lib/media/download.ts';
 import { mediaSanity } from '../../lib/media/sanity-check.ts';
 import { readZip } from './read-zip.ts';
@@ -85,7 +85,7 @@ describe('a download of files whose bytes are gone', () => {
       await truncate(join(base, 'ada', 'media', 'torn.png'), 0);
       await truncate(join(base, 'ada', 'media', 'short.png'), 2);
       await assert.rejects(downloadFiles(media, ['a.png', 'lost.png', 'torn.png', 'short.png', 'b.png']), { code: 'MEDIA_FILE_MISSING' });
-      assert.deepEqual((await mediaChanges(media.store, ada, 0)).map(([name]) => name), ['a.png', 'b.png']);
+      assert.deepEqual((JSON.parse(await mediaChanges(media.store, ada, 0)) as MediaChangeRow[]).map(([name]) => name), ['a.png', 'b.png']);
       assert.equal((await media.store.totals(ada)).lastUsn, 5);
       assert.equal(await mediaSanity(media.store, ada, 2), 'OK');
       assert.deepEqual((await readZip(await download(media, ['a.png', 'b.png']))).names, ['a.png', 'b.png']);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { it } from 'node:test';
 import { begin } from '../../lib/media/begin.ts';
-import { mediaChanges } from '../../lib/media/changes.ts';
+import { mediaChanges, type MediaChangeRow } from '../../lib/media/changes.ts';
 import { mediaSanity } from '../../lib/media/sanity-check.ts';
 import { MemoryMediaFiles, MemoryMediaStore } from '../../lib/storage/memory/media.ts';
 import { ada } from './user-media.ts';
@@ -29,13 +29,13 @@ it('changes come after the usn that is asked for, 1000 a page, deleted ones with
   const names = Array.from({ length: 1500 }, (_, index) => `${index}.png`);
   await store.apply(ada, names.map(added));
   await store.apply(ada, [{ name: '0.png', deleted: true }]);
-  const first = await mediaChanges(store, ada, 0);
+  const first = JSON.parse(await mediaChanges(store, ada, 0)) as MediaChangeRow[];
   assert.equal(first.length, 1000);
   assert.deepEqual(first[0], ['1.png', 2, hash('sha1', '1.png')]);
-  const second = await mediaChanges(store, ada, first.at(-1)![1]);
+  const second = JSON.parse(await mediaChanges(store, ada, first.at(-1)![1])) as MediaChangeRow[];
   assert.equal(second.length, 500);
   assert.deepEqual(second.at(-1), ['0.png', 1501, '']);
-  assert.deepEqual(await mediaChanges(store, ada, 1501), []);
+  assert.deepEqual(JSON.parse(await mediaChanges(store, ada, 1501)) as MediaChangeRow[], []);
 });
 
 it('the sanity check counts files, not deletions', async () => {

@@ -4,7 +4,7 @@ import { hash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { mediaChanges } from '../../lib/media/changes.ts';
+import { mediaChanges, type MediaChangeRow } from '../../lib/media/changes.ts';
 import { mediaSanity } from '../../lib/media/sanity-check.ts';
 import { settleMedia } from '../../lib/media/user-media.ts';
 import type { MediaChange } from '../../lib/storage/storage.ts';
@@ -36,7 +36,7 @@ describe('a folder that goes to Anki\'s server', () => {
     withMedia('SQLite and a folder', async (media, base) => {
       await put(media, ['a.png', 'a'], ['漢字.png', 'b'], ['gone.png', 'gone'], ['c.png', 'old']);
       await put(media, ['gone.png', null], ['c.png', 'c']);
-      const rows = await mediaChanges(media.store, ada, 0);
+      const rows = JSON.parse(await mediaChanges(media.store, ada, 0)) as MediaChangeRow[];
       await media.store.close();
 
       await withOfficial(base, async (client) => {
@@ -48,7 +48,7 @@ describe('a folder that goes to Anki\'s server', () => {
         assert.deepEqual(await dataOf(client, 'uploadChanges', changes), [4, 10]);
       });
 
-      assert.deepEqual(await mediaChanges(media.store, ada, 6), [
+      assert.deepEqual(JSON.parse(await mediaChanges(media.store, ada, 6)) as MediaChangeRow[], [
         ['a.png', 7, ''],
         ['c.png', 8, hash('sha1', 'newest')],
         ['gone.png', 9, hash('sha1', 'back')],

@@ -3,7 +3,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { mediaChanges } from '../../lib/media/changes.ts';
+import { mediaChanges, type MediaChangeRow } from '../../lib/media/changes.ts';
 import { uploadChanges } from '../../lib/media/upload.ts';
 import { settleMedia, type UserMedia } from '../../lib/media/user-media.ts';
 import { UPLOADS } from './hostile-uploads.ts';
@@ -17,7 +17,7 @@ for (const plugs of PLUGS) {
       withMedia(plugs, async (media) => {
         assert.deepEqual(await put(media, ['a.png', 'a'], ['b.png', 'b'], ['c.png', 'c']), [3, 3]);
         assert.deepEqual(await put(media, ['a.png', 'A!'], ['b.png', null], ['d.png', 'd']), [3, 6]);
-        assert.deepEqual(await mediaChanges(media.store, ada, 0), [
+        assert.deepEqual(JSON.parse(await mediaChanges(media.store, ada, 0)) as MediaChangeRow[], [
           ['c.png', 3, hash('sha1', 'c')],
           ['a.png', 4, hash('sha1', 'A!')],
           ['b.png', 5, ''],

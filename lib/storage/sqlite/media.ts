@@ -8,7 +8,7 @@ import Database from 'better-sqlite3';
 import { SyncError } from '../../errors.ts';
 import { makeFolder, removeFile, replaceFile } from '../files/durable.ts';
 import { userFolder } from '../files/user-folder.ts';
-import type { MediaChange, MediaEntry, MediaStore, MediaTotals, UserPlace } from '../storage.ts';
+import type { JsonArrayText, MediaChange, MediaEntry, MediaStore, MediaTotals, UserPlace } from '../storage.ts';
 import { isThere } from './collection-file.ts';
 import { copyClosedDatabase } from './database-copy.ts';
 
@@ -49,6 +49,10 @@ export class SqliteMediaStore implements MediaStore {
 
   async changesAfter(user: UserPlace, afterUsn: number, limit: number): Promise<MediaEntry[]> {
     return this.#with(user, (index) => index.changesAfter(afterUsn, limit));
+  }
+
+  async changesTextAfter(user: UserPlace, afterUsn: number, limit: number): Promise<JsonArrayText> {
+    return this.#with(user, (index) => index.changesTextAfter(afterUsn, limit));
   }
 
   async entries(user: UserPlace, names: string[]): Promise<MediaEntry[]> {
@@ -143,10 +147,14 @@ class Index {
   readonly #setEntry: Database.Statement<[string, Buffer, number, number, number]>;
   readonly #removeEntry: Database.Statement<[string]>;
   readonly #changesAfter: Database.Statement<[number, number], MediaEntry>;
+  readonly #changesTextAfter: Database.Statement<[number, number], string>;
   readonly #unsettled: Database.Statement<[], MediaEntry>;
   readonly #unsettledTotals: Database.Statement<[], { names: number; bytes: number }>;
+  readonly #unsettledSize: Database.Statement<[string, number], number>;
   readonly #setUnsettled: Database.Statement<[string, number]>;
   readonly #removeUnsettled: Database.Statement<[]>;
+  /** Counted once, and kept since: nobody else has the index open. Undefined when it must be counted. */
+  #totalUnsettled: { names: number; bytes: number } | undefined;
 
   constructor(path: string) {
     const db = openIndex(path);
@@ -159,10 +167,15 @@ class Index {
     this.#setEntry = db.prepare('INSERT OR REPLACE INTO media (fname, csum, size, usn, mtime) VALUES (?, ?, ?, ?, ?)');
     this.#removeEntry = db.prepare('DELETE FROM media WHERE fname = ?');
     this.#changesAfter = db.prepare(`SELECT ${ENTRY} FROM media m WHERE usn > ? ORDER BY usn LIMIT ?`);
+    this.#changesTextAfter = db.prepare<[number, number], string>(
+      `SELECT json_group_array(json_array(fname, usn, sha1)) FROM
+        (SELECT fname, usn, iif(size = 0, '', lower(hex(csum))) AS sha1 FROM media WHERE usn > ? ORDER BY usn LIMIT ?)`,
+    ).pluck();
     // an entry of another usn was written by Anki's server since: its file is newer than what we had staged
     const unsettled = 'FROM anki_sync_unsettled u JOIN media m ON m.fname = u.fname AND m.usn = u.usn';
     this.#unsettled = db.prepare(`SELECT ${ENTRY} ${unsettled} ORDER BY m.usn`);
     this.#unsettledTotals = db.prepare(`SELECT count(*) AS names, coalesce(sum(m.size), 0) AS bytes ${unsettled}`);
+    this.#unsettledSize = db.prepare<[string, number], number>(`SELECT m.size ${unsettled} WHERE u.fname = ? AND u.usn = ?`).pluck();
     this.#setUnsettled = db.prepare('INSERT OR REPLACE INTO anki_sync_unsettled (fname, usn) VALUES (?, ?)');
     this.#removeUnsettled = db.prepare('DELETE FROM anki_sync_unsettled');
   }
@@ -175,17 +188,26 @@ class Index {
     return this.#changesAfter.all(afterUsn, limit);
   }
 
+  changesTextAfter(afterUsn: number, limit: number): JsonArrayText {
+    return this.#changesTextAfter.get(afterUsn, limit)!;
+  }
+
   entries(names: string[]): MediaEntry[] {
     return names.flatMap((name) => this.#entry.get(name) ?? []);
   }
 
   apply(changes: MediaChange[]): number {
     const mtimeSecs = Math.floor(Date.now() / 1000);
-    return this.#transaction(() => {
+    const unsettled = this.unsettledTotals();
+    this.#totalUnsettled = undefined;
+    const last = this.#transaction(() => {
       let { lastUsn, totalBytes, fileCount } = this.totals();
       for (const change of changes) {
         const old = this.#entry.get(change.name);
         const oldBytes = old?.bytes ?? 0;
+        const waiting = old === undefined ? undefined : this.#unsettledSize.get(old.name, old.usn);
+        unsettled.names += waiting === undefined ? 1 : 0;
+        unsettled.bytes += (change.deleted === true ? 0 : change.bytes) - (waiting ?? 0);
         if (change.deleted === true) {
           if (old === undefined || oldBytes === 0) throw new Error('a media file to be deleted is not in the index');
           this.#setEntry.run(change.name, Buffer.from(old.sha1, 'hex'), 0, ++lastUsn, mtimeSecs);
@@ -202,6 +224,8 @@ class Index {
       this.#setTotals.run(lastUsn, Math.max(0, totalBytes), Math.max(0, fileCount));
       return lastUsn;
     });
+    this.#totalUnsettled = unsettled;
+    return last;
   }
 
   unsettled(): MediaChange[] {
@@ -209,10 +233,11 @@ class Index {
   }
 
   unsettledTotals(): { names: number; bytes: number } {
-    return this.#unsettledTotals.get()!;
+    return { ...(this.#totalUnsettled ??= this.#unsettledTotals.get()!) };
   }
 
   settled(): void {
+    this.#totalUnsettled = undefined;
     // need not survive a loss of power, since settling again changes nothing: spare the fsync
     this.#db.pragma('synchronous = NORMAL');
     try {
@@ -223,6 +248,7 @@ class Index {
   }
 
   forget(names: string[]): void {
+    this.#totalUnsettled = undefined;
     this.#transaction(() => {
       let { lastUsn, totalBytes, fileCount } = this.totals();
       for (const name of names) {
