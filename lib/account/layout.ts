@@ -36,8 +36,8 @@ export function documentOf(visit: Visit, { title, body, narrow }: Page, frame: F
 <a class="skip" href="#content">To the content</a>
 ${session !== undefined && html`<header><div>
 ${navigation(visit, frame)}
-<p><bdi>${session.user.loginName}</bdi></p>
-${session.via !== 'portal' && html`<form method="post" action="${home}/sign-out">${csrfField(visit)}<button class="plain">Sign out</button></form>`}
+<div class="me"><p><bdi>${session.user.loginName}</bdi></p>
+${session.via !== 'portal' && html`<form method="post" action="${home}/sign-out">${csrfField(visit)}<button class="plain">Sign out</button></form>`}</div>
 </div></header>
 `}<main id="content" tabindex="-1"${narrow === true && NARROW}>
 <h1>${title}</h1>

@@ -13,10 +13,10 @@ body { margin: 0; background: var(--paper); color: var(--ink); font: 1.0625rem/1
 .skip { position: absolute; left: -100vw; }
 .skip:focus { left: .5rem; top: .5rem; background: var(--card); padding: .5rem; }
 header { border-bottom: 1px solid var(--line); }
-header > div, main { max-width: 56rem; margin: 0 auto; padding: 0 1.25rem; }
+header > div, main { max-width: 60rem; margin: 0 auto; padding: 0 1.25rem; }
 header > div { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; align-items: center; padding-top: .6rem; padding-bottom: .6rem; }
-header p { margin: 0; }
-header form { margin-left: auto; }
+.me { display: flex; align-items: center; gap: .75rem; margin-left: auto; min-width: 0; }
+.me p { margin: 0; overflow-wrap: anywhere; }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; margin: 0; padding: 0; }
 nav a { display: block; padding: .3rem 0; }
 nav a[aria-current] { color: var(--ink); font-weight: 600; text-decoration: none; border-bottom: 3px solid var(--accent); }
@@ -37,11 +37,11 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 label, legend { display: block; font-weight: 600; margin: .75rem 0 .2rem; padding: 0; }
 .check label { display: inline; font-weight: 400; margin: 0; }
 fieldset { border: 0; margin: 0; padding: 0; }
-input, select { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--edge); border-radius: .35rem; padding: .45rem .6rem; width: 100%;
+input, select { display: block; font: inherit; color: inherit; background: var(--card); border: 1px solid var(--edge); border-radius: .35rem; padding: .45rem .6rem; width: 100%;
   max-width: 26rem; }
-input[type=checkbox] { width: auto; margin-right: .4rem; }
+input[type=checkbox] { display: inline; width: auto; margin-right: .4rem; }
 button, .button { display: inline-block; font: inherit; font-weight: 600; text-decoration: none; color: var(--on-accent); background: var(--accent);
-  border: 2px solid var(--accent); border-radius: .35rem; padding: .4rem .9rem; margin: .75rem .5rem 0 0; cursor: pointer; }
+  border: 2px solid var(--accent); border-radius: .35rem; padding: .4rem .9rem; margin: .75rem .5rem 0 0; cursor: pointer; white-space: nowrap; }
 button.plain, .button.plain { color: var(--accent); background: none; }
 button.danger { color: var(--danger); background: none; border-color: var(--danger); }
 td button, header button, li button { margin: 0; padding: .15rem .6rem; }
@@ -50,7 +50,8 @@ td button, header button, li button { margin: 0; padding: .15rem .6rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; color: var(--quiet); }
-th, td { text-align: left; vertical-align: top; padding: .45rem .75rem .45rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+th, td { text-align: left; vertical-align: top; padding: .45rem .75rem .45rem 0; border-bottom: 1px solid var(--line); }
+th > bdi { overflow-wrap: anywhere; min-width: 8rem; display: inline-block; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 tr:last-child > * { border-bottom: 0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.25rem; }
