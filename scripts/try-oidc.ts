@@ -33,7 +33,8 @@ try {
   await provider.down();
   const env = oidcVariables(provider);
   const server = await startServer(ending as TestContext, ['--port', values.port, '--base', join(folder, 'data')], { env });
-  const browser = await startChromium();
+  // playwright would end this process by itself
+  const browser = await startChromium({ handleSIGINT: false, handleSIGTERM: false });
   ending.after(() => browser.close());
   const devices = await AnkiDevices.start();
   ending.after(() => devices.end());

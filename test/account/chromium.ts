@@ -1,7 +1,7 @@
 /** A real browser: Debian's chromium, driven by playwright-core. */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { chromium, type Browser } from 'playwright-core';
+import { chromium, type Browser, type LaunchOptions } from 'playwright-core';
 import { run } from '../oracle/anki-python.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
@@ -26,11 +26,12 @@ export async function chromiumMissing(): Promise<string | false> {
   return false;
 }
 
-export async function startChromium(): Promise<Browser> {
+export async function startChromium(options: LaunchOptions = {}): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM,
     // root has no sandbox, and containers have a small /dev/shm
     args: [...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), '--disable-dev-shm-usage', '--disable-gpu'],
     timeout: 120_000,
+    ...options,
   });
 }
