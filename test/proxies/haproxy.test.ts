@@ -14,5 +14,5 @@ if (skip !== false) {
     wireThrough(proxy);
     playBehind(proxy);
   }
-  wireThrough(haproxySeveralServers);
+  wireThrough(haproxySeveralServers());
 }

@@ -19,13 +19,14 @@ export const haproxyOwnHost: Proxy = {
   configure: async (plan) => haproxy(plan, await shipped('haproxy/own-host.cfg', { ...hostOf(plan), ...upstreamsOf(plan, 1) })),
 };
 
-export const haproxySeveralServers: Proxy = {
+/** @param changes further words of the file to replace */
+export const haproxySeveralServers = (changes: Record<string, string> = {}): Proxy => ({
   name: 'HAProxy, over several servers',
   scheme: 'https',
   path: '/',
   servers: 2,
-  configure: async (plan) => haproxy(plan, await shipped('haproxy/several-servers.cfg', { ...hostOf(plan), ...upstreamsOf(plan, 2) })),
-};
+  configure: async (plan) => haproxy(plan, await shipped('haproxy/several-servers.cfg', { ...hostOf(plan), ...upstreamsOf(plan, 2), ...changes })),
+});
 
 function upstreamsOf({ upstreams: [one, two] }: Plan, count: 1 | 2): Record<string, string> {
   return { '127.0.0.1:27701': `127.0.0.1:${one}`, ...(count === 2 ? { '127.0.0.1:27702': `127.0.0.1:${two ?? one}` } : {}), 'log /dev/log local0': 'log stdout format raw daemon' };

@@ -1,6 +1,8 @@
 /** nginx with the files of adapters/nginx-njs, inside a configuration as a site may have it. */
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { shipped, type Launch, type Plan, type Proxy } from './proxy.ts';
 
@@ -45,10 +47,12 @@ async function severalServers(plan: Plan, changes: Record<string, string>): Prom
 
 /** Why `js_engine qjs` cannot be tried here, or false. */
 export function quickJsMissing(): string | false {
-  const { stderr } = spawnSync(NGINX, ['-t', '-g', `load_module ${NJS_MODULE}; error_log stderr;`, '-c', '/dev/stdin'], {
-    input: 'events {} http { js_engine qjs; }', encoding: 'utf8',
-  });
-  return /unknown directive "js_engine"|invalid engine|not supported/.test(stderr) ? 'the njs of this nginx has no js_engine qjs, which came with 0.8.6' : false;
+  const folder = mkdtempSync(join(tmpdir(), 'anki-sync-nginx-'));
+  const file = join(folder, 'nginx.conf');
+  writeFileSync(file, `load_module ${NJS_MODULE}; pid ${folder}/pid; events {} http { js_engine qjs; }`);
+  const { stderr } = spawnSync(NGINX, ['-t', '-c', file], { encoding: 'utf8' });
+  rmSync(folder, { recursive: true, force: true });
+  return /js_engine|qjs/.test(stderr) ? 'the njs of this nginx has no js_engine qjs, which came with 0.8.6' : false;
 }
 
 function upstreamsOf({ upstreams: [one, two] }: Plan, count: 1 | 2): Record<string, string> {
