@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AnkiDevices } from '../client/devices.ts';
 import { RawClient } from '../client/raw.ts';
 import { run } from '../oracle/anki-python.ts';
@@ -28,11 +30,21 @@ before(async () => {
   await mkdir(consumer);
   await writeFile(join(consumer, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }));
   const { devDependencies } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { devDependencies: Record<string, string> };
-  const beside = ['express', '@types/express', '@types/node'].map((name) => `${name}@${devDependencies[name]}`);
+  const beside = ['express', '@types/express', '@types/node', 'fastify', 'koa', '@types/koa', 'hono', '@hono/node-server'].map((name) => `${name}@${devDependencies[name]}`);
   await inConsumer('npm', 'install', '--silent', '--no-audit', '--no-fund', '--prefer-offline', join(folder, tarball), ...beside);
 });
 
 after(() => rm(folder, { recursive: true, force: true }));
+
+async function compile(where: string, file: string, more: object = {}): Promise<void> {
+  await writeFile(join(where, 'tsconfig.json'), JSON.stringify({
+    compilerOptions: {
+      strict: true, exactOptionalPropertyTypes: true, target: 'es2024', module: 'nodenext', types: ['node'], noEmit: true, skipLibCheck: false, ...more,
+    },
+    files: [file],
+  }));
+  await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.', '--pretty', 'false'], { cwd: where, env: pinnedNode });
+}
 
 test('every export can be imported, and nothing else', async () => {
   const installed = join(consumer, 'node_modules/anki-sync-middleware');
@@ -43,13 +55,13 @@ test('every export can be imported, and nothing else', async () => {
       console.log(path, names.length > 0);
     }
     const { createSyncServer } = await import('anki-sync-middleware');
-    const { expressSync } = await import('anki-sync-middleware/express');
-    console.log(typeof createSyncServer, typeof expressSync);
+    console.log(typeof createSyncServer);
+    for (const name of ['express', 'fastify', 'koa', 'hono', 'fetch']) console.log(typeof (await import('anki-sync-middleware/' + name))[name + 'Sync']);
     await import('anki-sync-middleware/dist/lib/server.js').catch((error) => console.log(error.code));
   `);
   assert.equal(
     await inConsumer(process.execPath, 'import-all.js'),
-    '. true\n./express true\n./conformance true\nfunction function\nERR_PACKAGE_PATH_NOT_EXPORTED\n',
+    `${['.', './express', './fastify', './koa', './hono', './fetch', './conformance'].map((path) => `${path} true\n`).join('')}${'function\n'.repeat(6)}ERR_PACKAGE_PATH_NOT_EXPORTED\n`,
   );
   assert.deepEqual(Object.keys(bin), ['anki-sync']);
 });
@@ -90,11 +102,55 @@ test('a strict TypeScript application mounts it in Express, connect and node:htt
     await server.ready;
     await server.close();
   `);
-  await writeFile(join(consumer, 'tsconfig.json'), JSON.stringify({
-    compilerOptions: { strict: true, exactOptionalPropertyTypes: true, target: 'es2024', module: 'nodenext', types: ['node'], noEmit: true, skipLibCheck: false },
-    files: ['application.ts'],
-  }));
-  await inConsumer(process.execPath, join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.', '--pretty', 'false');
+  await compile(consumer, 'application.ts');
+});
+
+test('strict TypeScript applications mount it in Fastify, Koa, Hono and as a fetch handler', async () => {
+  await writeFile(join(consumer, 'applications.ts'), `
+    import { serve } from '@hono/node-server';
+    import fastify, { type FastifyInstance } from 'fastify';
+    import { Hono } from 'hono';
+    import Koa from 'koa';
+    import { createSyncServer } from 'anki-sync-middleware';
+    import { fastifySync } from 'anki-sync-middleware/fastify';
+    import { fetchSync } from 'anki-sync-middleware/fetch';
+    import { honoSync } from 'anki-sync-middleware/hono';
+    import { koaSync } from 'anki-sync-middleware/koa';
+
+    const sync = createSyncServer();
+    const inFastify: FastifyInstance = fastify();
+    await inFastify.register(fastifySync(sync, { signedInUser: (request) => request.user?.name }), { prefix: '/anki' });
+    fastify({ logger: true }).register(fastifySync(sync));
+
+    const inKoa: Koa = new Koa().use(koaSync(sync, { mountPath: '/anki' })).use((ctx) => void (ctx.body = ctx.path));
+    new Koa<{ user?: { name: string } }>().use(koaSync(sync, { signedInUser: (ctx: Koa.ParameterizedContext<{ user?: { name: string } }>) => ctx.state.user?.name }));
+
+    const inHono: Hono = new Hono();
+    inHono.all('/anki/*', honoSync(sync)).use('/other/*', honoSync(sync, { trustedProxies: ['loopback'] }));
+    new Hono<{ Variables: { user: string } }>().all('/anki/*', honoSync(sync, { signedInUser: (c) => c.get('user') }));
+
+    const handler: (request: Request) => Promise<Response> = fetchSync(sync, { mountPath: '/anki', clientAddress: (_request: Request, info: { ip: string }) => info.ip });
+    serve({ fetch: fetchSync(sync) });
+    inHono.mount('/mounted', fetchSync(sync));
+    console.log(inKoa.listen, handler.length);
+  `);
+  // the types that Koa's own lean on have moved away under them; ours are checked below
+  await compile(consumer, 'applications.ts', { skipLibCheck: true });
+});
+
+test('who has none of the frameworks, nor their types, compiles all the same', async () => {
+  const bare = join(folder, 'bare');
+  for (const name of ['anki-sync-middleware', '@types/node', 'undici-types', '@types/better-sqlite3']) {
+    await mkdir(join(bare, 'node_modules', name, '..'), { recursive: true });
+    await symlink(join(consumer, 'node_modules', name), join(bare, 'node_modules', name));
+  }
+  await writeFile(join(bare, 'package.json'), JSON.stringify({ type: 'module' }));
+  await writeFile(join(bare, 'bare.ts'), ['express', 'fastify', 'koa', 'hono', 'fetch'].map((name) => `
+    import { ${name}Sync } from 'anki-sync-middleware/${name}';
+    export const ${name} = ${name}Sync({ handle: async () => ({ status: 200, headers: {}, body: new Uint8Array() }) });
+  `).join(''));
+  // as if it were installed here, where nothing else is
+  await compile(bare, 'bare.ts', { preserveSymlinks: true });
 });
 
 test('mounted in Express at a subpath, two real devices sync cards and pictures', async (t) => {
@@ -154,6 +210,56 @@ test('the ten lines of the README run', async (t) => {
   await client.hostKey('kim', 'a good password');
   assert.equal((await client.post('meta', { v: 11, cv: 'test' })).status, 200);
 });
+
+for (const framework of ['fastify', 'koa', 'hono', 'fetch']) {
+  test(`the ten lines of docs/mounting.md for ${framework} run, and two real devices sync through them`, async (t) => {
+    const page = await readFile(join(consumer, 'node_modules/anki-sync-middleware/docs/mounting.md'), 'utf8');
+    const example = [...page.matchAll(/```js\n(.*?)```/gs)].map(([, code = '']) => code).find((code) => code.includes(`'anki-sync-middleware/${framework}'`)) ?? '';
+    // any free port instead of 3000, and a data folder of its own
+    const port = await freePort();
+    const here = example.replace('./data', `./data-${framework}`).replace('app.listen(3000)', `app.listen(${port}, '127.0.0.1')`).replace('port: 3000', `port: ${port}, ${framework === 'fastify' ? 'host' : 'hostname'}: '127.0.0.1'`);
+    assert.ok(here.includes(String(port)));
+    await writeFile(join(consumer, `${framework}.js`), `${here}\nconsole.log('up');\n`);
+    const child = spawn(process.execPath, [`${framework}.js`], { cwd: consumer, stdio: ['ignore', 'pipe', 'inherit'] });
+    t.after(() => child.kill('SIGKILL'));
+    await once(createInterface({ input: child.stdout }), 'line');
+    const endpoint = `http://127.0.0.1:${port}/anki/`;
+    await listensAt(`${endpoint}health`);
+
+    const devices = await AnkiDevices.start();
+    t.after(() => devices.end());
+    const [a, b] = [await devices.device('a', join(folder, `${framework}-a`)), await devices.device('b', join(folder, `${framework}-b`))];
+    for (const device of [a, b]) await device.login('kim', 'a good password', endpoint);
+    await a.do('add_notes', { count: 5, prefix: framework });
+    await a.sync();
+    await a.upload();
+    await b.sync();
+    await b.download();
+    await b.do('add_notes', { count: 3, prefix: 'back' });
+    await b.do('media_write', { files: [{ name: 'picture.png', text: 'a picture' }] });
+    for (const device of [b, a]) await device.sync({ media: true });
+    assert.deepEqual(await a.do('counts'), await b.do('counts'));
+    assert.deepEqual(Object.keys(await a.mediaFiles()), ['picture.png']);
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** An example says nothing of the moment from which it listens. */
+async function listensAt(url: string): Promise<void> {
+  for (let attempt = 0; attempt < 1500; attempt++) {
+    if (await fetch(url).then(({ ok }) => ok, () => false)) return;
+    await sleep(20);
+  }
+  assert.fail(`nothing answers at ${url}`);
+}
 
 test('its command adds a user and tells its version', async () => {
   const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
