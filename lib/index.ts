@@ -4,6 +4,7 @@ import './node-version.ts';
 export { createSyncServer, type SyncServer } from './server.ts';
 export type { AccountOptions } from './account/settings.ts';
 export type { AuthenticatorChoice, LogEntry, LogEvent, SyncServerOptions } from './options.ts';
+export type { Activity, Moved, RunningRequest, SyncKind, SyncReport, UnfinishedSync } from './activity.ts';
 export type { HttpRequest, HttpResponse } from './http.ts';
 export { ERROR_STATUS, SyncError, type ErrorCode } from './errors.ts';
 export { SqliteAppPasswords, type AppPassword, type AppPasswords, type NewAppPassword } from './auth/app-passwords.ts';

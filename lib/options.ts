@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { checkAccountOptions, type AccountOptions, type CheckedAccountOptions } from './account/settings.ts';
+import type { SyncReport } from './activity.ts';
 import type { AuthenticateFunction } from './auth/authenticator-from.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import type { EnvUser } from './auth/env-users.ts';
@@ -18,8 +19,12 @@ import type { CollectionStore, MediaFiles, MediaStore } from './storage/storage.
  * What an audit looks for, by names that stay: a right login, a wrong one, one that was not looked at (LOGIN_LIMITED, BUSY), one of
  * which nobody can tell; a collection that was replaced as a whole, and one that was not; and what happens to users and keys.
  */
-export type LogEvent = 'login.ok' | 'login.refused' | 'login.limited' | 'login.unavailable' | 'upload.replaced' | 'upload.refused' | 'data.downloaded' | 'data.deleted'
-  | AuditEvent;
+export type LogEvent =
+  | 'login.ok' | 'login.refused' | 'login.limited' | 'login.unavailable' | 'upload.replaced' | 'upload.refused' | 'data.downloaded' | 'data.deleted'
+  | SyncEvent | AuditEvent;
+
+/** A sync that ended well, in an entry of its own behind that of its last request; a sanity check that failed, after which the client syncs one way. */
+export type SyncEvent = 'sync.done' | 'sanity.bad';
 
 /** One line per request, and one per event. Holds no secret: no password, no host key, no header. */
 export interface LogEntry {
@@ -41,6 +46,12 @@ export interface LogEntry {
   code?: string;
   /** What happened, or which setting is probably wrong. */
   detail?: string;
+  /** Bytes of the body, unpacked. */
+  receivedBytes?: number;
+  /** Bytes of the answer, unpacked. */
+  sentBytes?: number;
+  /** Of `sync.done`: what it moved. `ms` is the time from its first request on. */
+  sync?: SyncReport;
 }
 
 export type AuthenticatorChoice = Authenticator | AuthenticateFunction | 'local';

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { finished, Readable } from 'node:stream';
 import type { Account } from './account/account.ts';
 import { LastErrors } from './account/last-errors.ts';
+import { runningRequest, syncEntry, Syncs, type Activity, type Syncing } from './activity.ts';
 import { authenticatorFrom } from './auth/authenticator-from.ts';
 import type { Authenticator, User } from './auth/authenticator.ts';
 import { AuditLog } from './auth/audit-log.ts';
@@ -41,6 +42,7 @@ import { routeOf } from './protocol/route.ts';
 import { SYNC_VERSIONS } from './protocol/version.ts';
 import { redacted } from './redaction.ts';
 import { lockDataFolder, type DataFolderLock } from './storage/files/data-folder-lock.ts';
+import { diskTrouble } from './storage/files/readiness.ts';
 import { clearStaging, removeStaged, stagingFolder } from './storage/files/staging.ts';
 import { stillThereIn } from './storage/sqlite/still-there.ts';
 import { wayBack } from './way-back.ts';
@@ -48,6 +50,11 @@ import { wayBack } from './way-back.ts';
 /** As the engine's own default. */
 const SYNC_IDLE_MILLIS = 5 * 60_000;
 const COPY_AGAIN_MILLIS = 250;
+/** How long an answer to `GET /ready` holds. */
+const READY_MILLIS = 2_000;
+/** No step of a user takes so long: a full upload is checked in a lane of its own. */
+const STUCK_MILLIS = 5 * 60_000;
+const NOTHING_OPEN = { openCollections: 0, threads: 0, waitingCalls: 0, waitingUploads: 0 };
 
 /** The words of the official server; clients show them as they are. */
 const CORRUPT = 'Your upload was corrupt. Please use Check Database, or restore from backup.';
@@ -68,6 +75,8 @@ export interface SyncServer {
    * Answers whether there is such a user. Rejects with a SyncError: BUSY when syncs go on for minutes.
    */
   copyUser(userId: string, to: string): Promise<boolean>;
+  /** What happens now. Empty before the data folder is open. */
+  activity(): Activity;
   /** Lets running requests end, rolls back unfinished syncs, closes and unlocks everything. */
   close(): Promise<void>;
 }
@@ -105,6 +114,12 @@ class Hall implements SyncServer {
   #closing: Promise<void> | undefined;
   #account: Promise<Account> | undefined;
   readonly #lastErrors = new LastErrors();
+  /** Requests without an answer so far, by their entries of the log, and when they came. */
+  readonly #answering = new Map<LogEntry, number>();
+  readonly #syncs = new Syncs();
+  /** Lines of finished syncs, which come behind those of their last requests. */
+  readonly #finished = new Map<LogEntry, LogEntry>();
+  #readiness: { trouble: Promise<string | undefined>; untilMillis: number } | undefined;
 
   constructor(options: CheckedOptions) {
     this.#options = options;
@@ -125,6 +140,18 @@ class Hall implements SyncServer {
     const copying = this.#copyUser(userId, to);
     this.#active.add(copying);
     return copying.finally(() => this.#active.delete(copying));
+  }
+
+  activity(): Activity {
+    const now = performance.now();
+    const { openCollections, threads, waitingCalls, waitingUploads } = this.#rooms?.engine.activity() ?? NOTHING_OPEN;
+    return {
+      requests: [...this.#answering].map(([entry, startedMillis]) => runningRequest(entry, now - startedMillis)),
+      syncs: this.#syncs.now(now),
+      openCollections,
+      threads,
+      queues: { users: waitingCalls, logins: this.#rooms?.limits?.waiting ?? 0, uploads: waitingUploads },
+    };
   }
 
   close(): Promise<void> {
@@ -224,18 +251,27 @@ class Hall implements SyncServer {
     if (http.clientAddress !== undefined) entry.address = http.clientAddress;
     const secrets: string[] = [];
     let response: HttpResponse;
+    this.#answering.set(entry, startedMillis);
     try {
       response = await this.#respond(http, entry, secrets);
     } catch (error) {
       response = errorResponse(error);
       describe(error, entry, this.#options.base);
     }
+    this.#answering.delete(entry);
     if (entry.detail !== undefined) entry.detail = redacted(entry.detail, secrets);
     entry.status = response.status;
     entry.ms = Math.round((performance.now() - startedMillis) * 10) / 10;
     this.#lastErrors.note(entry);
     this.#tell(entry);
+    if (this.#finished.size > 0) this.#tellFinished(entry);
     return response;
+  }
+
+  #tellFinished(entry: LogEntry): void {
+    const line = this.#finished.get(entry);
+    this.#finished.delete(entry);
+    if (line !== undefined) this.#tell(line);
   }
 
   async #respond(http: HttpRequest, entry: LogEntry, secrets: string[]): Promise<HttpResponse> {
@@ -245,6 +281,7 @@ class Hall implements SyncServer {
     if (this.#rooms === undefined) await this.ready;
     const rooms = this.#rooms!;
     if (route.kind === 'health') return plain(200, 'ok');
+    if (route.kind === 'ready') return this.#ready(rooms, entry);
     if (route.kind === 'account') return (await this.#accountOf(rooms)).respond(http, route.path, entry);
 
     entry.request = route.method;
@@ -272,8 +309,14 @@ class Hall implements SyncServer {
     rooms.limits?.know(user.loginName, http.clientAddress);
     requireSessionKey(request);
     const leave = rooms.engine.admit(placeOf(user));
+    const sync = this.#syncs.arrived(request.method, user, entry.client, performance.now());
     try {
       const response = await this.#steps[request.method](rooms, request, user, entry);
+      if (request.receivedBytes !== undefined) entry.receivedBytes = request.receivedBytes;
+      entry.sentBytes = Number(response.headers['anki-original-size'] ?? response.headers['content-length']);
+      request.sentBytes = entry.sentBytes;
+      if (request.sanityFailed === true) [entry.event, entry.level] = ['sanity.bad', 'warn'];
+      if (sync !== undefined) this.#stepped(sync, request, response, entry);
       if (OF_A_SYNC.has(request.method)) rooms.hostKeys.synced?.(request.hostKey, deviceAt(entry, ''));
       // a download is on its way until its last byte is read, or its client is gone
       if (response.body instanceof Readable) finished(response.body, leave);
@@ -281,6 +324,7 @@ class Hall implements SyncServer {
       return response;
     } catch (error) {
       leave();
+      if (sync !== undefined && sync.kind !== 'media' && !isTakenOver(error)) this.#syncs.ended(sync);
       const words = error instanceof SyncError ? inPlainWords(request.method, error.code) : undefined;
       if (words === undefined) throw error;
       describe(error, entry, this.#options.base);
@@ -325,6 +369,7 @@ class Hall implements SyncServer {
     try {
       const body = await readJsonBody(request, this.#options.limits);
       heard?.(body);
+      request.receivedBytes = body.length;
       const { sessionKey, hostKey } = request;
       const answer = await rooms.engine.run({
         step,
@@ -346,6 +391,8 @@ class Hall implements SyncServer {
   }
 
   async #answer(request: SyncRequest, answer: Answer): Promise<HttpResponse> {
+    if (answer.moved !== undefined) request.moved = answer.moved;
+    if (request.method === 'sanityCheck2' && answer.kind === 'bytes') request.sanityFailed = answer.data.toString().startsWith('{"status":"bad"');
     if (answer.kind === 'bytes') return packedResponse(request.version, answer.data);
     if (answer.kind === 'packed') return zstdResponse(answer);
     return fileResponse(request.version, answer, {
@@ -363,7 +410,7 @@ class Hall implements SyncServer {
     const place = placeOf(user);
     const path = await this.#stagingFile(rooms, { step: 'stagingFolder', user: place }, 'upload', '.anki2');
     try {
-      await receiveBody(request, path, this.#options.limits);
+      request.receivedBytes = (await receiveBody(request, path, this.#options.limits)).bytes;
       const verdict = await rooms.engine.prepareUpload(path);
       if (verdict.verdict === 'corrupt') return this.#refuseUpload(request, user, CORRUPT, verdict.reason);
       if (verdict.verdict === 'too-new') return this.#refuseUpload(request, user, TOO_NEW, `schema ${verdict.schemaVersion}`);
@@ -400,8 +447,8 @@ class Hall implements SyncServer {
       const small = await receiveSmallBody(request, this.#options.limits);
       if (small.bytes === undefined) {
         path = await this.#stagingFile(rooms, { step: 'mediaStagingFolder', user: place }, 'media', '.zip');
-        await receiveBody(request, path, this.#options.limits, small.begun);
-      }
+        request.receivedBytes = (await receiveBody(request, path, this.#options.limits, small.begun)).bytes;
+      } else request.receivedBytes = small.bytes.length;
       await this.#stillSignedIn(rooms, request, user);
       return await this.#answer(request, await rooms.engine.run({ step: 'uploadChanges', user: place, zip: small.bytes ?? path! }));
     } catch (error) {
@@ -442,6 +489,38 @@ class Hall implements SyncServer {
     const baseUrl = this.#options.publicUrl ?? `${http.scheme ?? 'http'}://${headerOf(http, 'host') ?? 'localhost'}${http.mountPath ?? ''}`;
     const body = Buffer.from(landingPage({ baseUrl, hasAccountPage: this.#options.account !== undefined }));
     return { status: 200, headers: { ...landingPageHeaders, 'content-length': String(body.length) }, body };
+  }
+
+  /** A sync that is finished has a line of its own, behind the one of its last request; a download is, when its last byte was taken. */
+  #stepped(sync: Syncing, request: SyncRequest, response: HttpResponse, entry: LogEntry): void {
+    const lineOf = (): LogEntry | undefined => {
+      const now = performance.now();
+      const report = this.#syncs.stepped(sync, request, now);
+      return report && syncEntry(entry, report, now - sync.startedMillis);
+    };
+    if (entry.event === 'upload.refused' || entry.event === 'sanity.bad') this.#syncs.ended(sync);
+    else if (response.body instanceof Readable && sync.kind === 'download') {
+      finished(response.body, (error) => (error == null ? this.#tell(lineOf()!) : this.#syncs.ended(sync)));
+    } else {
+      const line = lineOf();
+      if (line !== undefined) this.#finished.set(entry, line);
+    }
+  }
+
+  /** For load balancers and monitors: whether a sync would go well now. What is wrong is for the log. */
+  async #ready(rooms: Rooms, entry: LogEntry): Promise<HttpResponse> {
+    const now = performance.now();
+    if (this.#readiness === undefined || this.#readiness.untilMillis < now) {
+      // anybody may ask, and the disk is asked once
+      this.#readiness = { trouble: diskTrouble(this.#options.base), untilMillis: now + READY_MILLIS };
+    }
+    const { longestCallMillis } = rooms.engine.activity();
+    const stuck = longestCallMillis > STUCK_MILLIS ? `a thread has been at one step for ${Math.round(longestCallMillis / 1000)} s` : undefined;
+    const trouble = stuck ?? (await this.#readiness.trouble);
+    if (trouble === undefined) return plain(200, 'ready');
+    entry.level = 'error';
+    entry.detail = trouble;
+    return plain(503, 'not ready');
   }
 
   #revoked(directory: UserDirectory, userId: string, count: number): void {
@@ -505,6 +584,11 @@ const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
 
 function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+/** The sync that goes on is another device's. */
+function isTakenOver(error: unknown): boolean {
+  return error instanceof SyncError && error.code === 'SYNC_TAKEN_OVER';
 }
 
 function placeOf(user: User): { userId: string; folder: string } {

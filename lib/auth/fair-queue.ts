@@ -46,6 +46,10 @@ export class FairQueue {
     this.#options = options;
   }
 
+  get waiting(): number {
+    return this.#waiting;
+  }
+
   /** @throws SyncError BUSY when too many wait, of this source or of all */
   async run<T>(turn: Turn, work: () => Promise<T>): Promise<T> {
     const source = this.#sourceOf(turn);

@@ -85,6 +85,11 @@ export class LoginLimits {
     });
   }
 
+  /** Logins that wait for their turn. */
+  get waiting(): number {
+    return this.#queue.waiting;
+  }
+
   /**
    * Lets a login be checked when its turn comes. `check` answers null for a wrong password; what it throws is no wrong password.
    *

@@ -3,7 +3,7 @@ import type { LogEntry } from '../options.ts';
 
 /** Health checks come every few seconds, and say nothing as long as they succeed. */
 export function isWorthALine({ request, status }: LogEntry): boolean {
-  return !(status === 200 && /^(GET|HEAD) \/health\/?$/.test(request));
+  return !(status === 200 && /^(GET|HEAD) \/(health|ready)\/?$/.test(request));
 }
 
 /** Lines of some requests are written at once: nobody waits for a line, and under load a write each costs as much as all else of the log. */

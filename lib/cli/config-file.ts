@@ -37,8 +37,9 @@ export function readConfigFile(file: string): ConfigFile {
   const root = parsed(path, contentOf(path));
   for (const [name, value] of Object.entries(root)) {
     if (isTable(value)) addTable(config, name, value);
-    else if (name === 'oidc' && Array.isArray(value) && value.every(isTable)) value.forEach((each, index) => addTable(config, name, each, index + 1));
-    else addSetting(config, '', name, value);
+    else if (name === 'oidc' && Array.isArray(value) && value.every(isTable)) {
+      value.forEach((each, index) => addTable(config, name, each, index + 1));
+    } else addSetting(config, '', name, value);
   }
   const secrets = [...config.settings].filter(([variable]) => settingOf(variable)?.isSecret);
   if (secrets.length > 0 && process.platform !== 'win32' && (statSync(path).mode & 0o004) !== 0) {
@@ -90,7 +91,8 @@ function parsedToml(path: string, text: string): unknown {
   } catch (error) {
     const { line, column, message } = error as InstanceType<typeof toml.TomlError>;
     // its further lines show the place, with what may be a secret
-    throw new UsageError(`${path} is not TOML: line ${line}, column ${column}: ${message.split('\n')[0]?.replace(/^Invalid TOML document: /, '')}`);
+    const words = message.split('\n')[0]?.replace(/^Invalid TOML document: /, '');
+    throw new UsageError(`${path} is not TOML: line ${line}, column ${column}: ${words}`);
   }
 }
 

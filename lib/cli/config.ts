@@ -1,6 +1,6 @@
 /**
- * `anki-sync config`: what `serve` with the same flags would work with, and where each setting comes from. It is a configuration file itself, for whoever
- * wants one: secrets are masked, in comments.
+ * `anki-sync config`: what `serve` with the same flags would work with, and where each setting comes from. It is a configuration file
+ * itself, for whoever wants one: secrets are masked, in comments.
  */
 import { parseFlags } from './flags.ts';
 import { serveFlags, serveSettings, type ServeSettings } from './settings.ts';
@@ -58,7 +58,8 @@ function lineOf(row: Setting, found: ServeSettings, flags: ReadonlyMap<string, s
 }
 
 /** Of the few that depend on other settings, or that nobody can do without. */
-function defaultOf(variable: string, { base, host, port, old, officialVariables }: ServeSettings): { value: string | number; from: string } | undefined {
+function defaultOf(variable: string, found: ServeSettings): { value: string | number; from: string } | undefined {
+  const { base, host, port, old, officialVariables } = found;
   const beside = officialVariables.length > 0 ? ` beside ${officialVariables[0]}` : '';
   const fromOld = (value: string | undefined): string => (value === undefined ? beside : ', of the old server');
   if (variable === 'SYNC_BASE') return { value: base, from: fromOld(old.dataFolder) };

@@ -66,7 +66,9 @@ function findFile(flags: ReadonlyMap<string, string>, env: Environment, dataFold
   const file = readConfigFile(there);
   const base = file.settings.get('SYNC_BASE');
   if (base !== undefined && base.value !== dataFolder) {
-    throw new UsageError(`${there} is in the data folder, and says that the data are in another one: remove its ${base.key}, or give the file with --config`);
+    throw new UsageError(
+      `${there} is in the data folder, and says that the data are in another one: remove its ${base.key}, or give the file with --config`,
+    );
   }
   return file;
 }

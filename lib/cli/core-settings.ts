@@ -42,7 +42,8 @@ export function coreSettings(env: Environment): CoreOptions {
   for (const variable of [...Object.keys(NUMBERS), ...Object.keys(SWITCHES)]) {
     const value = env[variable];
     if (value === undefined || value === '') continue;
-    const { snapshots, ...others } = NUMBERS[variable] === undefined ? SWITCHES[variable]!(yesOrNo(variable, value)) : numbered(variable, value, NUMBERS[variable]);
+    const number = NUMBERS[variable];
+    const { snapshots, ...others } = number === undefined ? SWITCHES[variable]!(yesOrNo(variable, value)) : numbered(variable, value, number);
     Object.assign(options, others);
     if (snapshots !== undefined) options.snapshots = { ...options.snapshots, ...snapshots };
   }

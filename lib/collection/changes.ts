@@ -17,6 +17,7 @@ const MAX_ADDED_CHARS = 16 * 1024 ** 2;
  */
 export async function applyChanges(sync: RunningSync, incoming: UnchunkedChanges, nowSecs: number): Promise<string> {
   const answer = await changesForClient(sync);
+  sync.moved.up += incoming.notetypes.length + incoming.decks.length + incoming.deckConfigs.length + incoming.tags.length;
   await mergeNotetypes(sync, incoming.notetypes, nowSecs);
   await mergeNamed(sync, 'decks', incoming.decks, nowSecs);
   await mergeDeckConfigs(sync, incoming.deckConfigs);
@@ -31,12 +32,17 @@ export async function applyChanges(sync: RunningSync, incoming: UnchunkedChanges
 
 async function changesForClient(sync: RunningSync): Promise<string> {
   const { store, clientUsn } = sync;
-  const list = async (kind: ObjectKind): Promise<string> =>
-    `[${(await store.pendingObjects(kind, clientUsn)).sort(byId).map((object) => object.json).join(',')}]`;
+  const list = async (kind: ObjectKind): Promise<string> => {
+    const objects = await store.pendingObjects(kind, clientUsn);
+    sync.moved.down += objects.length;
+    return `[${objects.sort(byId).map((object) => object.json).join(',')}]`;
+  };
+  const tags = (await store.pendingTags(clientUsn)).sort(byFoldedName);
+  sync.moved.down += tags.length;
   const parts = [
     `"models":${await list('notetypes')}`,
     `"decks":[${await list('decks')},${await list('deckConfigs')}]`,
-    `"tags":${JSON.stringify((await store.pendingTags(clientUsn)).sort(byFoldedName))}`,
+    `"tags":${JSON.stringify(tags)}`,
   ];
   if (!sync.clientIsNewer) parts.push(`"conf":${await store.config()}`, `"crt":${await store.creationSecs()}`);
   return `{${parts.join(',')}}`;

@@ -51,6 +51,7 @@ export async function chunk(sync: RunningSync): Promise<string> {
     sync.chunkIds[kind].push(...later.reverse());
     if (later.length > 0) done = false;
   }
+  sync.moved.down += taken.revlog.length + taken.cards.length + taken.notes.length;
   const parts = [`"done":${done}`];
   for (const kind of KINDS) {
     if (taken[kind].length > 0) parts.push(`"${kind}":${await sync.store.rows(kind, taken[kind])}`);
@@ -78,6 +79,7 @@ export async function applyChunk(sync: RunningSync, incoming: Chunk): Promise<vo
   for (const row of incoming.cards) {
     row[CARD.usn] = storedUsn(sync, row[CARD.usn]);
     // as every other device will store it, and the official server too
+  sync.moved.up += incoming.revlog.length + incoming.cards.length + incoming.notes.length;
     if (row[CARD.data] === '') row[CARD.data] = '{}';
   }
   for (const row of incoming.notes) row[NOTE.usn] = storedUsn(sync, row[NOTE.usn]);

@@ -1,3 +1,4 @@
+import type { MovedObjects } from '../activity.ts';
 import type { CollectionSession, Id, NotetypeShape, RowKind } from '../storage/storage.ts';
 
 /** What the server remembers between `start` and `finish` (rslib's ServerSyncState). */
@@ -11,6 +12,8 @@ export interface RunningSync {
   readonly clientUsn: number;
   /** Whether the client's collection has the newer `mod`: the newer side sends its config. */
   readonly clientIsNewer: boolean;
+  /** So far, for the log: what came from the client, whether or not it won, and what went to it. */
+  readonly moved: MovedObjects;
   /** Set by the first `chunk`; taken from the end. */
   chunkIds?: Record<RowKind, Id[]>;
   /** By id; dropped when notetypes change. */

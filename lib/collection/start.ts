@@ -26,11 +26,17 @@ export async function start(
     serverUsn: store.usn,
     clientUsn: request.clientUsn,
     clientIsNewer: request.clientIsNewer,
+    moved: { up: countOfGraves(request.graves), down: 0 },
   };
   await unburyIfDayRolledOver(store, nowMillis);
   const graves = await store.pendingGraves(sync.clientUsn);
+  sync.moved.down += countOfGraves(graves);
   if (request.graves !== null) await store.applyGraves(request.graves, sync.serverUsn);
   return { sync, graves };
+}
+
+function countOfGraves(graves: Graves | null): number {
+  return graves === null ? 0 : graves.cards.length + graves.notes.length + graves.decks.length;
 }
 
 /** What Anki's server writes into the config on this occasion, so that clients get the same one from us. */

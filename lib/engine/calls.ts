@@ -1,3 +1,4 @@
+import type { MovedObjects } from '../activity.ts';
 import type { MetaSource } from '../collection/meta.ts';
 import type { CollectionOverview, MediaTotals, UserPlace } from '../storage/storage.ts';
 import type { Packed } from '../zstd.ts';
@@ -48,10 +49,13 @@ export type JsonStep =
 
 /** Text or bytes of an answer, as they are or packed, or a local file the receiver sends and deletes. */
 export type Answer =
-  /** Never crosses with `release`, which is called once the data are copied, packed or sent: it gives their memory back. */
-  | { kind: 'bytes'; data: JsonText; metaSource?: MetaSource; release?: () => void }
-  | ({ kind: 'packed' } & Packed)
-  | { kind: 'file'; path: string; bytes: number };
+  /**
+   * Never crosses with `release`, which is called once the data are copied, packed or sent: it gives their memory back; nor with `after`,
+   * work that the answer need not wait for, but the next call of the user does.
+   */
+  | { kind: 'bytes'; data: JsonText; metaSource?: MetaSource; moved?: MovedObjects; release?: () => void; after?: () => void }
+  | ({ kind: 'packed'; moved?: MovedObjects } & Packed)
+  | { kind: 'file'; path: string; bytes: number; moved?: MovedObjects };
 
 /** An answer, and what the main side watches the user's idle time for. */
 export interface Outcome {

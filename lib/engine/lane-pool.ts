@@ -15,6 +15,11 @@ export class Lane {
   /** Uploads that are in the lane or wait for it. */
   #uploads = 0;
 
+  /** Uploads that are in the lane or wait for it. */
+  get waiting(): number {
+    return this.#uploads;
+  }
+
   /** An upload has begun to arrive: its thread starts meanwhile. */
   expectUpload(): void {
     this.#start();

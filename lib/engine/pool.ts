@@ -47,6 +47,8 @@ interface Resident {
   closing: boolean;
   /** Of the last `meta`, until a step that may change it. */
   metaSource: MetaSource | undefined;
+  /** Of the call that is in the room now. */
+  callStartedMillis: number | undefined;
 }
 
 /** Steps after which `meta` answers the same. */
@@ -131,6 +133,19 @@ export class Engine {
     return resident !== undefined && (resident.syncing || resident.waiting > 0);
   }
 
+  /** What is open and what waits, now. */
+  activity(): { openCollections: number; threads: number; waitingCalls: number; waitingUploads: number; longestCallMillis: number } {
+    let waitingCalls = 0;
+    let longestCallMillis = 0;
+    const now = performance.now();
+    for (const { waiting, callStartedMillis } of this.#residents.values()) {
+      waitingCalls += Math.max(0, waiting - 1);
+      if (callStartedMillis !== undefined) longestCallMillis = Math.max(longestCallMillis, now - callStartedMillis);
+    }
+    const threads = this.#threads.filter((thread) => thread !== undefined).length;
+    return { openCollections: this.#residents.size, threads, waitingCalls, waitingUploads: this.#lane.waiting, longestCallMillis };
+  }
+
   /** Checks and converts an uploaded file in its own lane; nobody's sync waits for it. */
   prepareUpload(path: string): Promise<UploadVerdict> {
     if (this.#closing) return Promise.reject(new SyncError('CLOSING', 'the server is closing'));
@@ -168,6 +183,7 @@ export class Engine {
         settling: undefined,
         closing: false,
         metaSource: undefined,
+        callStartedMillis: undefined,
       };
     } else if (resident.closing) {
       resident.tail = Promise.all([resident.tail, this.#placeForOne()]);
@@ -209,6 +225,7 @@ export class Engine {
     clearTimeout(resident.expiry);
     clearTimeout(resident.settling);
     const result = resident.tail.then(async () => {
+      resident.callStartedMillis = performance.now();
       try {
         const { answer, syncing, unsettled } = await resident.room.run(call);
         resident.syncing = syncing;
@@ -222,6 +239,7 @@ export class Engine {
         throw error;
       } finally {
         resident.waiting -= 1;
+        resident.callStartedMillis = undefined;
         resident.lastUsedMillis = performance.now();
         this.#afterCall(resident);
       }

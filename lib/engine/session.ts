@@ -117,7 +117,7 @@ export class Sessions {
       }
       case 'uploadChanges':
         this.#unsettled.set(user.userId, user);
-        return media200(await uploadChanges({ store: media, files: mediaFiles, user }, call.zip));
+        return this.#uploadMedia(user, call.zip);
       default:
         return this.#jsonStep(call.step, user, call.sessionKey, parseJsonBody(call.body), call.hostKey ?? '');
     }
@@ -165,7 +165,7 @@ export class Sessions {
           const modifiedMillis = await finish(sync, Date.now());
           this.#running.delete(user.userId);
           this.#steppedMillis.delete(user.userId);
-          return json(modifiedMillis);
+          return { ...json(modifiedMillis), moved: sync.moved };
         });
       case 'begin':
         if (!this.#mediaSeen.has(user.userId)) {
@@ -242,6 +242,12 @@ export class Sessions {
     if (collections.copyTo === undefined || media.copyTo === undefined) throw new SyncError('INTERNAL', 'these stores cannot be copied');
     if (this.#running.has(user.userId)) {
       const silentMillis = performance.now() - (this.#steppedMillis.get(user.userId) ?? 0);
+  async #uploadMedia(user: UserPlace, zip: string | Uint8Array): Promise<Answer> {
+    const { media, mediaFiles } = this.#stores;
+    const answer = await uploadChanges({ store: media, files: mediaFiles, user }, zip);
+    return { ...media200(answer), moved: { up: answer[0], down: 0 } };
+  }
+
       if (silentMillis < patienceMillis) throw new SyncError('BUSY', 'a sync is running');
       await this.#abort(user.userId);
     }
@@ -300,6 +306,6 @@ function json(value: Json): Extract<Answer, { kind: 'bytes' }> {
 }
 
 /** Media answers are wrapped, and old clients expect `err` even when it is empty. */
-function media200(data: unknown): Answer {
+function media200(data: unknown): Extract<Answer, { kind: 'bytes' }> {
   return text(JSON.stringify({ data, err: '' }));
 }

@@ -12,7 +12,10 @@ import { type FileToSend, zipToBytes, zipToFile } from './zip.ts';
 const MAX_BYTES_IN_MEMORY = 4 * 1024 * 1024;
 
 /** A zip as bytes, or as a file of the staging folder that the caller sends and deletes. */
-export type ZipToSend = { kind: 'bytes'; data: Uint8Array; release: () => void } | { kind: 'file'; path: string; bytes: number };
+export type ZipToSend = ({ kind: 'bytes'; data: Uint8Array; release: () => void } | { kind: 'file'; path: string; bytes: number }) & {
+  /** Files in it. */
+  moved: { up: 0; down: number };
+};
 
 /**
  * A zip with a prefix of the files asked for, in their order, that ends once 2.5 MiB are passed: the client goes on by
@@ -23,17 +26,18 @@ export async function downloadFiles(media: UserMedia, names: string[]): Promise<
   const files = await findFiles(media, await prefixOf(media, names));
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const changed: string[] = [];
+  const moved = { up: 0, down: files.length } as const;
   if (bytes <= MAX_BYTES_IN_MEMORY) {
     const data = zipToBytes(files, ({ name, sha1 }, content) => {
       if (hash('sha1', content) !== sha1) changed.push(name);
     });
     await forget(media, [], changed);
-    return { kind: 'bytes', data, release: () => giveZipMemoryBack(data) };
+    return { kind: 'bytes', data, moved, release: () => giveZipMemoryBack(data) };
   }
   for (const file of files) if (copyRange(file, null) !== file.sha1) changed.push(file.name);
   await forget(media, [], changed);
   const path = join(await media.files.stagingFolder(media.user), `download-${randomUUID()}.zip`);
-  return { kind: 'file', path, bytes: await zipToFile(files, path) };
+  return { kind: 'file', path, bytes: await zipToFile(files, path), moved };
 }
 
 async function prefixOf({ store, user }: UserMedia, names: string[]): Promise<MediaEntry[]> {

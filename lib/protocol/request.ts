@@ -31,6 +31,14 @@ export type SyncRequest = MethodRoute & {
   readonly body: PackedBody;
   /** Called when the request is answered: the body may have waited in a file. */
   readonly release?: () => Promise<void>;
+  /** Of the body, unpacked, once it was read. */
+  receivedBytes?: number;
+  /** Of the answer, unpacked. */
+  sentBytes?: number;
+  /** The client's counts differ from ours: it will sync one way. */
+  sanityFailed?: boolean;
+  /** Objects of the collection, or media files, that came and went. */
+  moved?: { up: number; down: number };
 };
 
 /** What forms need, which carry their keys in the body. */

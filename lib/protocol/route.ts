@@ -2,7 +2,7 @@
 import { SyncError } from '../errors.ts';
 import { isMediaMethod, isSyncMethod, MEDIA_METHODS, SYNC_METHODS, type MediaMethod, type MethodRoute, type SyncMethod } from './methods.ts';
 
-export type Route = MethodRoute | { kind: 'health' } | { kind: 'landing' } | { kind: 'account'; path: string[] };
+export type Route = MethodRoute | { kind: 'health' } | { kind: 'ready' } | { kind: 'landing' } | { kind: 'account'; path: string[] };
 
 /**
  * `url` is path and query with the mount path stripped. The last two segments decide, so that what users mistype works:
@@ -36,7 +36,7 @@ export function routeOf(httpMethod: string, url: string): Route {
   // after the methods: people enter the address of their account page in Anki
   if (segments[0] === 'account') return { kind: 'account', path: segments.slice(1) };
   if (reads && segments.length === 0) return { kind: 'landing' };
-  if (reads && segments.length === 1 && name === 'health') return { kind: 'health' };
+  if (reads && segments.length === 1 && (name === 'health' || name === 'ready')) return { kind: name };
   throw new SyncError('PATH_UNKNOWN', 'nothing here', { detail: pathHint(name) });
 }
 

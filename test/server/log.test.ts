@@ -22,7 +22,10 @@ test('each request is one line: method, user, client, version, status, time, add
   assert.equal(login!.request, 'hostKey');
   assert.equal(login!.user, 'ann');
   const { ms, address, ...rest } = meta!;
-  assert.deepEqual(rest, { level: 'info', request: 'meta', status: 200, user: 'ann', client: 'anki,26.9.3,lin', version: 10 });
+  assert.deepEqual(rest, {
+    level: 'info', request: 'meta', status: 200, user: 'ann', client: 'anki,26.9.3,lin', version: 10, receivedBytes: 20, sentBytes: meta!.sentBytes,
+  });
+  assert.ok(meta!.sentBytes! > 50);
   assert.ok(ms >= 0);
   assert.match(address!, /127\.0\.0\.1/);
   assert.deepEqual([health!.request, health!.status], ['GET /health', 200]);

@@ -63,7 +63,7 @@ test('no client is told that it has other counts before the rows are counted aga
   await store.release(user);
   await lie(77);
   const session = await store.begin(user, 's');
-  const sync = { sessionKey: 's', store: session, serverUsn: session.usn, clientUsn: 0, clientIsNewer: false };
+  const sync = { sessionKey: 's', store: session, serverUsn: session.usn, clientUsn: 0, clientIsNewer: false, moved: { up: 0, down: 0 } };
   assert.equal((await sanityCheck(sync, [[0, 0, 0], 0, 0, 2, 0, 6, 1, 1])).status, 'ok');
   const { status, s } = await sanityCheck(sync, [[0, 0, 0], 0, 0, 77, 0, 6, 1, 1]);
   assert.deepEqual({ status, revlog: s?.[3] }, { status: 'bad', revlog: 2 });
