@@ -72,8 +72,12 @@ async function fittingRows(sync: RunningSync, kind: RowKind, ids: Id[]): Promise
   return ids.length;
 }
 
-/** `applyChunk`: rows of the client. What is newer here and pending stays (see `mergeRows`). */
-export async function applyChunk(sync: RunningSync, incoming: Chunk): Promise<void> {
+/**
+ * `applyChunk`: rows of the client. What is newer here and pending stays (see `mergeRows`).
+ * @returns what stores them, once all is checked that the client can have done wrong. It may do so behind the answer: nothing is kept
+ * before `finish`, and all later steps wait for it.
+ */
+export async function applyChunk(sync: RunningSync, incoming: Chunk): Promise<() => Promise<void>> {
   const { store, clientUsn } = sync;
   for (const row of incoming.revlog) row[REVLOG.usn] = storedUsn(sync, row[REVLOG.usn]);
   for (const row of incoming.cards) {
@@ -83,12 +87,12 @@ export async function applyChunk(sync: RunningSync, incoming: Chunk): Promise<vo
     if (row[CARD.data] === '') row[CARD.data] = '{}';
   }
   for (const row of incoming.notes) row[NOTE.usn] = storedUsn(sync, row[NOTE.usn]);
-  if (incoming.revlog.length > 0) await store.mergeRows('revlog', incoming.revlog, clientUsn);
-  if (incoming.cards.length > 0) await store.mergeRows('cards', incoming.cards, clientUsn);
-  if (incoming.notes.length > 0) {
-    const notes = await preparedNotes(sync, incoming.notes);
+  const notes = incoming.notes.length > 0 ? await preparedNotes(sync, incoming.notes) : [];
+  return async () => {
+    if (incoming.revlog.length > 0) await store.mergeRows('revlog', incoming.revlog, clientUsn);
+    if (incoming.cards.length > 0) await store.mergeRows('cards', incoming.cards, clientUsn);
     if (notes.length > 0) await store.mergeRows('notes', notes, clientUsn);
-  }
+  };
 }
 
 /**

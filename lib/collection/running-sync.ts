@@ -16,6 +16,8 @@ export interface RunningSync {
   readonly moved: MovedObjects;
   /** Set by the first `chunk`; taken from the end. */
   chunkIds?: Record<RowKind, Id[]>;
+  /** Brings the rows of the last chunk into the store, once: behind its answer, at the latest before the next step, which fails with them. */
+  stored?: () => Promise<void>;
   /** By id; dropped when notetypes change. */
   notetypes?: Map<string, NotetypeShape>;
 }

@@ -370,7 +370,9 @@ class MainRoom implements Room {
   }
 
   async run(call: Call): Promise<Outcome> {
-    return (await this.#room).run(call);
+    const outcome = await (await this.#room).run(call);
+    if (outcome.answer.kind === 'bytes') outcome.answer.after?.();
+    return outcome;
   }
 
   async close(): Promise<void> {

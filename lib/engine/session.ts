@@ -149,7 +149,12 @@ export class Sessions {
         return this.#inSync(user, sessionKey, async (sync) => text(await chunk(sync)));
       case 'applyChunk': {
         const request = parseChunkRequest(body);
-        return this.#inSync(user, sessionKey, async (sync) => (await applyChunk(sync, request), text('null')));
+        return this.#inSync(user, sessionKey, async (sync) => {
+          const stored = once(await applyChunk(sync, request));
+          sync.stored = stored;
+          // what it fails with is told by the next step
+          return { ...text('null'), after: () => void stored().catch(() => {}) };
+        });
       }
       case 'sanityCheck2': {
         const counts = parseSanityRequest(body);
@@ -229,6 +234,7 @@ export class Sessions {
     if (sync.sessionKey !== sessionKey) throw new SyncError('SYNC_TAKEN_OVER', 'another device has started a sync');
     this.#steppedMillis.set(user.userId, performance.now());
     try {
+      await sync.stored?.();
       return await step(sync);
     } catch (error) {
       await this.#abort(user.userId);
@@ -293,8 +299,14 @@ export class Sessions {
     if (sync === undefined) return;
     this.#running.delete(userId);
     this.#steppedMillis.delete(userId);
+    await sync.stored?.().catch(() => {});
     await sync.store.rollback();
   }
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => (done ??= work());
 }
 
 function text(value: string): Extract<Answer, { kind: 'bytes' }> {

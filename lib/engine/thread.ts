@@ -25,7 +25,10 @@ async function answer({ id, call }: ToThread<Call>): Promise<void> {
     const outcome = await room.run(call);
     const answer = crossing(outcome.answer, 'packs' in call && call.packs === true);
     port.postMessage({ id, value: { ...outcome, answer } satisfies Outcome } satisfies FromThread, transferable(answer));
-    if (outcome.answer.kind === 'bytes') outcome.answer.release?.();
+    if (outcome.answer.kind === 'bytes') {
+      outcome.answer.release?.();
+      outcome.answer.after?.();
+    }
   } catch (error) {
     port.postMessage({ id, error: packError(asSyncError(error)) } satisfies FromThread);
   }

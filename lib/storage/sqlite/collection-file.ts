@@ -84,6 +84,8 @@ export function openCollectionFile(path: string, cacheKib: number): Database.Dat
     db.pragma('synchronous = FULL');
     // macOS only: there a plain fsync leaves data in the drive's cache
     db.pragma('fullfsync = ON');
+    // a session does it behind its answer
+    db.pragma('wal_autocheckpoint = 0');
     // a sync that touches much may grow the WAL; it is cut back at the next checkpoint
     db.pragma('journal_size_limit = 4194304');
     db.pragma('temp_store = MEMORY');

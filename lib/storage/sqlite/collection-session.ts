@@ -319,6 +319,8 @@ export class SqliteCollectionSession implements CollectionSession {
       .pluck()
       .get({ ...columns, now: BigInt(nowMillis) }) as number;
     this.#db.exec('COMMIT');
+    const db = this.#db;
+    setImmediate(() => writeLogBack(db));
     this.#remembered.rowCounts = this.#rowCounts;
     this.#remembered.json = this.#json;
     this.#remembered.jsonLength = this.#json.length;
@@ -339,6 +341,20 @@ export class SqliteCollectionSession implements CollectionSession {
     const ended = this.#ended;
     this.#ended = undefined;
     ended?.();
+  }
+}
+
+/** Of the log, before it is written back into the file: SQLite's own default. */
+const MAX_LOG_PAGES = 1000;
+
+/** SQLite would do it within the commit. The log is on the disk as it is, and nobody need wait for more. */
+function writeLogBack(db: Database): void {
+  try {
+    if (!db.open || db.inTransaction) return;
+    const [log] = db.pragma('wal_checkpoint(NOOP)') as [{ log: number }];
+    if (log.log > MAX_LOG_PAGES) db.pragma('wal_checkpoint(PASSIVE)');
+  } catch {
+    // as SQLite itself: the next commit tries again
   }
 }
 
