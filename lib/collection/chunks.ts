@@ -79,11 +79,11 @@ async function fittingRows(sync: RunningSync, kind: RowKind, ids: Id[]): Promise
  */
 export async function applyChunk(sync: RunningSync, incoming: Chunk): Promise<() => Promise<void>> {
   const { store, clientUsn } = sync;
+  sync.moved.up += incoming.revlog.length + incoming.cards.length + incoming.notes.length;
   for (const row of incoming.revlog) row[REVLOG.usn] = storedUsn(sync, row[REVLOG.usn]);
   for (const row of incoming.cards) {
     row[CARD.usn] = storedUsn(sync, row[CARD.usn]);
     // as every other device will store it, and the official server too
-  sync.moved.up += incoming.revlog.length + incoming.cards.length + incoming.notes.length;
     if (row[CARD.data] === '') row[CARD.data] = '{}';
   }
   for (const row of incoming.notes) row[NOTE.usn] = storedUsn(sync, row[NOTE.usn]);

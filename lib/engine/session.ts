@@ -242,18 +242,18 @@ export class Sessions {
     }
   }
 
-  /** For a backup: collection and media index as of one moment between two syncs. */
-  async #copy(user: UserPlace, folder: string, patienceMillis: number): Promise<void> {
-    const { collections, media } = this.#stores;
-    if (collections.copyTo === undefined || media.copyTo === undefined) throw new SyncError('INTERNAL', 'these stores cannot be copied');
-    if (this.#running.has(user.userId)) {
-      const silentMillis = performance.now() - (this.#steppedMillis.get(user.userId) ?? 0);
   async #uploadMedia(user: UserPlace, zip: string | Uint8Array): Promise<Answer> {
     const { media, mediaFiles } = this.#stores;
     const answer = await uploadChanges({ store: media, files: mediaFiles, user }, zip);
     return { ...media200(answer), moved: { up: answer[0], down: 0 } };
   }
 
+  /** For a backup: collection and media index as of one moment between two syncs. */
+  async #copy(user: UserPlace, folder: string, patienceMillis: number): Promise<void> {
+    const { collections, media } = this.#stores;
+    if (collections.copyTo === undefined || media.copyTo === undefined) throw new SyncError('INTERNAL', 'these stores cannot be copied');
+    if (this.#running.has(user.userId)) {
+      const silentMillis = performance.now() - (this.#steppedMillis.get(user.userId) ?? 0);
       if (silentMillis < patienceMillis) throw new SyncError('BUSY', 'a sync is running');
       await this.#abort(user.userId);
     }
