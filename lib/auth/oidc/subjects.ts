@@ -19,12 +19,12 @@ export interface OidcSubjects {
   userOf(subject: OidcSubject): Promise<User>;
 }
 
-/** @param authenticator of all others who sign in here: a name that one of them decides about is not free */
+/** @param authenticator of all others who sign in here: a name that one of them knows is not free */
 export function sqliteOidcSubjects(database: UsersDatabase, authenticator: Authenticator, now: () => number = Date.now): OidcSubjects {
   return {
     async userOf({ settings, subject, loginName }: OidcSubject): Promise<User> {
       const { id } = settings;
-      const isTaken = await authenticator.decides?.({ username: loginName, password: '' }) === true;
+      const isTaken = database.userByLoginName(loginName) === undefined && await isSomebody(authenticator, loginName);
       let found: OidcUser;
       try {
         found = await database.write('oidcUser', {
@@ -47,6 +47,13 @@ export function sqliteOidcSubjects(database: UsersDatabase, authenticator: Authe
       });
     },
   };
+}
+
+/** Whether somebody of this name may come who never came yet. A directory that cannot be asked has its say when the person comes. */
+async function isSomebody(authenticator: Authenticator, loginName: string): Promise<boolean> {
+  if (await authenticator.decides?.({ username: loginName, password: '' }) === true) return true;
+  if (authenticator.stillAllowed === undefined || !(Number(authenticator.recheckMinutes) > 0)) return false;
+  return authenticator.stillAllowed(loginName).catch(() => false);
 }
 
 const REFUSED = {

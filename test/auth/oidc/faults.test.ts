@@ -147,6 +147,29 @@ test('one that hangs is given up', async (t) => {
   await failure(at.provider.finish(back.callback, back.state), 'unavailable', secretsOf(real, back));
 });
 
+test('claims of another person at the userinfo endpoint are nobody\'s', async (t) => {
+  const bare = await RealProvider.start([REDIRECT_URI], { inIdToken: false });
+  t.after(() => bare.close());
+  const at = await page(t, options(bare));
+  bare.userinfo = (claims) => ({ ...claims, sub: 'another' });
+  const back = await wayBack(at, 'ada');
+  await failure(at.provider.finish(back.callback, back.state), 'unavailable', secretsOf(bare, back));
+  bare.userinfo = (claims) => ({ ...claims, iss: 'x', preferred_username: 'ada2' });
+  const second = await wayBack(at, 'ada');
+  assert.equal((await at.provider.finish(second.callback, second.state)).user.loginName, 'ada2');
+  bare.hanging = '/me';
+  const impatient = await page(t, options(bare, { timeoutMillis: 300 }));
+  const third = await wayBack(impatient, 'ada');
+  await failure(impatient.provider.finish(third.callback, third.state), 'unavailable', secretsOf(bare, third));
+});
+
+test('keys of the provider that do not come', async (t) => {
+  const at = await page(t, options(real, { timeoutMillis: 300 }));
+  const back = await wayBack(at, 'ada');
+  real.hanging = '/jwks';
+  await failure(at.provider.finish(back.callback, back.state), 'unavailable', secretsOf(real, back));
+});
+
 test('an endpoint that is no address of the web is nowhere to send a browser to', async (t) => {
   for (const wrong of ['javascript:alert(1)', 'data:text/html,x', 'not an address']) {
     real.metadata = (document) => ({ ...document, authorization_endpoint: wrong });

@@ -47,6 +47,8 @@ export class RealProvider {
   /** Another discovery document. */
   metadata: ((document: Record<string, unknown>) => Record<string, unknown>) | undefined;
   tokenFault: TokenFault | undefined;
+  /** Other claims at the userinfo endpoint. */
+  userinfo: ((claims: Record<string, unknown>) => Record<string, unknown>) | undefined;
   /** Paths that answer nothing. */
   hanging: string | undefined;
   /** Paths that were asked for, with the number of times. */
@@ -88,6 +90,7 @@ export class RealProvider {
       await next();
       this.#remember(ctx.response.get('location'));
       if (ctx.path === '/.well-known/openid-configuration' && this.metadata !== undefined) ctx.body = this.metadata(ctx.body as Record<string, unknown>);
+      if (ctx.path === '/me' && this.userinfo !== undefined) ctx.body = this.userinfo(ctx.body as Record<string, unknown>);
       if (ctx.path === '/token') ctx.body = this.#tokens(ctx.body as Record<string, unknown>);
     });
   }

@@ -99,6 +99,29 @@ test('nor is one whom a file of users knows, before that user ever signed in', a
   assert.equal((await subjects.userOf({ settings: provider(), subject: '2', loginName: 'bob' })).loginName, 'bob');
 });
 
+test('nor is one whom a directory knows; one that does not answer keeps nobody out', async (t) => {
+  const auth = await opened(t);
+  let answers: boolean | Error = true;
+  const asked: string[] = [];
+  const directory: Authenticator = {
+    authenticate: async () => null,
+    recheckMinutes: 60,
+    stillAllowed: async (loginName) => {
+      asked.push(loginName);
+      if (answers instanceof Error) throw answers;
+      return answers;
+    },
+  };
+  const subjects = sqliteOidcSubjects(auth.database, directory);
+  await assert.rejects(subjects.userOf({ settings: provider(), subject: '1', loginName: 'ada' }), { reason: 'name-taken' });
+  answers = false;
+  await subjects.userOf({ settings: provider(), subject: '1', loginName: 'ada' });
+  answers = new Error('down');
+  await subjects.userOf({ settings: provider(), subject: '1', loginName: 'ada' });
+  await subjects.userOf({ settings: provider(), subject: '2', loginName: 'bob' });
+  assert.deepEqual(asked, ['ada', 'ada', 'bob'], 'and nobody is asked about users who are known');
+});
+
 test('nor a folder of that name whose user this data folder does not know (any more)', async (t) => {
   const base = dataFolder();
   mkdirSync(join(base, 'Ada'));
