@@ -60,6 +60,6 @@ function moved(req: IncomingMessage): Promise<void> {
 /** Waiting for bytes that somebody else took would hang until the client gives up, with nothing in the log. */
 async function* alreadyRead(): AsyncGenerator<Uint8Array> {
   throw new SyncError('BODY_ALREADY_READ', 'the request body was read before the sync server saw it', {
-    detail: 'a body parser (express.json, express.raw, multer, …) runs before the sync server: mount the sync server first, or limit the parser to other paths',
+    detail: 'a body parser (express.json, multer, koa-body, a preParsing hook of Fastify, …) runs before the sync server: mount the sync server first, or limit the parser to other paths',
   });
 }

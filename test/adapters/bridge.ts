@@ -170,7 +170,7 @@ export function bridgeTests(application: Application): void {
   });
 
   test(`${name}: requests follow each other on one connection, and a small answer leaves in one segment`, async (t) => {
-    const port = await start(t, recorder(() => text('the whole body')));
+    const port = await start(t, recorder(async ({ body }) => (await bytesOf(body), text('the whole body'))));
     const socket = connectTo(port, '127.0.0.1');
     t.after(() => socket.destroy());
     for (let i = 0; i < 3; i++) {

@@ -57,6 +57,20 @@ test('Fastify: the application still parses bodies of its own, and its hooks see
   assert.deepEqual(seen, ['begins /anki/sync/meta', 'ends /anki/sync/meta 409', 'begins /own', 'ends /own 200']);
 });
 
+test('Fastify: bodies of every type reach the core unparsed, forms of old clients and of pages too', async (t) => {
+  const app = fastify();
+  app.register(fastifySync(recorder(async ({ body }) => text((await bytesOf(body)).toString()))), { prefix: '/anki' });
+  const origin = `http://127.0.0.1:${await listeningFastify(t, app)}`;
+  const types = [
+    'application/octet-stream', 'application/json', 'text/plain;charset=UTF-8', 'application/x-www-form-urlencoded', 'image/png', '',
+    'multipart/form-data; boundary=Anki-sync-boundary', 'multipart/form-data; boundary="with a space: and more"', 'multipart/form-data;boundary=d4e1-9',
+  ];
+  for (const type of types) {
+    const response = await fetch(`${origin}/anki/sync/meta`, { method: 'POST', body: Buffer.from('{not json'), headers: type === '' ? {} : { 'content-type': type } });
+    assert.deepEqual([response.status, await response.text()], [200, '{not json'], type);
+  }
+});
+
 test('Fastify: closing the application waits for the request that runs, then closes the sync server', async (t) => {
   const order: string[] = [];
   const begun = Promise.withResolvers<void>();
