@@ -11,7 +11,7 @@ import { serveFlags } from '../../lib/cli/settings.ts';
 import { isKnownVariable, settings, tablesOfFile } from '../../lib/cli/settings-table.ts';
 import { ROOT } from '../package/project-copy.ts';
 
-const names = ['README.md', 'CHANGELOG.md', ...(await readdir(join(ROOT, 'docs'))).map((name) => `docs/${name}`)];
+const names = ['README.md', 'CHANGELOG.md', ...(await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
 const pages = new Map(await Promise.all(names.map(async (name) => [name, await readFile(join(ROOT, name), 'utf8')] as const)));
 const optionsPage = pages.get('docs/options.md') ?? '';
 
