@@ -1,7 +1,10 @@
 /** Ours standalone behind a real proxy, for the scenarios of real clients: those that a proxy could spoil. */
+import assert from 'node:assert/strict';
+import { Visitor } from '../account/visitor.ts';
 import type { Mount, MountedServer } from '../client/mounts.ts';
 import { standalone } from '../client/mounts.ts';
 import { runScenarios } from '../client/run-scenarios.ts';
+import { essentials } from '../client/scenarios/essentials.ts';
 import { largeAndLate, restarts } from '../client/scenarios/large-and-late.ts';
 import { media } from '../client/scenarios/media.ts';
 import { normalSync } from '../client/scenarios/normal-sync.ts';
@@ -17,8 +20,26 @@ const PLAYED = [
   'a sync that was begun and never finished leaves no trace, and the next one goes through',
   'media files added, replaced and removed on one device follow on the other',
   'names in any script and of 120 letters keep their form; one that is not NFC stays at home',
+  'an upload or a download that is cut half-way leaves no file behind, and the next sync goes through',
   'after a restart of the server devices are still signed in and go on; a sync in the middle is forgotten',
 ];
+
+export const accountPage: Scenario = {
+  name: 'people sign in to the account page, see the address to enter in Anki, and the device that they have',
+  async run(stage) {
+    const { user, password, server: { endpoint } } = stage;
+    const device = await stage.device();
+    await device.sync();
+    const visitor = new Visitor(endpoint);
+    assert.equal((await visitor.get('')).to, '/sign-in');
+    const signedIn = await visitor.signIn(user, password);
+    assert.deepEqual([signedIn.status, signedIn.to], [303, '']);
+    assert.ok((await visitor.get('')).text.includes(endpoint));
+    assert.match((await visitor.get('/devices')).text, /26\.09/);
+    // and the page at the mount itself, with the path that the server does not see
+    assert.ok((await (await fetch(endpoint)).text()).includes(`<code class="url">${endpoint}</code>`));
+  },
+};
 
 export function mountBehind(proxy: Proxy): Mount {
   return {
@@ -44,8 +65,8 @@ export function mountBehind(proxy: Proxy): Mount {
 }
 
 export function playBehind(proxy: Proxy): void {
-  const all = [...signingIn, ...normalSync, ...largeAndLate, ...media, ...restarts];
-  runScenarios(mountBehind(proxy), 'Real clients', PLAYED.map((name) => scenario(all, name)));
+  const all = [...signingIn, ...normalSync, ...largeAndLate, ...media, ...essentials, ...restarts];
+  runScenarios(mountBehind(proxy), 'Real clients', [...PLAYED.map((name) => scenario(all, name)), accountPage]);
 }
 
 function scenario(all: readonly Scenario[], name: string): Scenario {

@@ -1,6 +1,6 @@
 /** Caddy with the files of adapters/caddy: Debian's, and a current one. */
-import { existsSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from '../oracle/anki-python.ts';
@@ -66,5 +66,8 @@ async function caddy({ folder }: Plan, command: string, text: string): Promise<L
   // no administration on a fixed port, and none of ports 80 and 443
   const settings = '\tadmin off\n\tauto_https disable_redirects\n\tskip_install_trust\n\tdefault_bind 127.0.0.1\n';
   await writeFile(join(folder, 'Caddyfile'), text.replace(/^\{\n/m, `{\n${settings}`));
-  return { command, args: ['run', '--adapter', 'caddyfile', '--config', join(folder, 'Caddyfile')] };
+  // the project's own folder may be closed to a user without rights
+  const binary = command.startsWith(CACHE) ? join(folder, 'caddy-binary') : command;
+  if (binary !== command) await copyFile(command, binary, constants.COPYFILE_FICLONE);
+  return { command: binary, args: ['run', '--adapter', 'caddyfile', '--config', join(folder, 'Caddyfile')] };
 }

@@ -16,9 +16,13 @@ const PACKAGES: Record<string, string> = {
 /** Asked by what a package does after it was installed: 101 says that it may start no service. */
 const POLICY = '/usr/sbin/policy-rc.d';
 
-/** False where all of them are, or could be installed; else the reason why tests are skipped. For root on Debian they must be there. */
-export async function proxiesMissing(): Promise<string | false> {
-  const missing = (): string[] => Object.keys(PACKAGES).filter((file) => !existsSync(file));
+/**
+ * False where they are, or could be installed; else the reason why tests are skipped. For root on Debian they must be there.
+ *
+ * @param wanted packages; default all
+ */
+export async function proxiesMissing(wanted: readonly string[] = Object.values(PACKAGES)): Promise<string | false> {
+  const missing = (): string[] => Object.keys(PACKAGES).filter((file) => wanted.includes(PACKAGES[file]!) && !existsSync(file));
   if (missing().length === 0) return false;
   const packages = missing().map((file) => PACKAGES[file]!);
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return `not installed, and only root could install it: ${packages.join(', ')}`;
