@@ -72,6 +72,12 @@ test('what is optional is not installed, and asked for by name when it is used',
   const outcome = await inConsumer('npx', 'anki-sync', 'serve', '--port', '0', '--ldap-url', 'ldaps://localhost', '--ldap-bind-template', 'uid={name},dc=example')
     .then(() => 'it started', String);
   assert.match(outcome, /ended with 2\b[^]*npm install ldapts@9/);
+
+  assert.ok(!installed.includes('openid-client'));
+  const provider = "{ issuer: 'https://login.example.org', clientId: 'anki' }";
+  const mounted = await inConsumer('node', '--input-type=module', '-e',
+    `import { createSyncServer } from 'anki-sync-middleware'; createSyncServer({ account: true, oidc: [${provider}] })`).then(() => 'it started', String);
+  assert.match(mounted, /npm install openid-client@6/);
 });
 
 test('only what is needed is in the package', async () => {
