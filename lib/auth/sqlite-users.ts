@@ -97,17 +97,18 @@ export class SqliteUsers implements Authenticator {
   }
 
   async list(): Promise<UserEntry[]> {
-    return this.#database.users().map((row) => {
-      const keys = this.#database.keysOf(row.id);
-      return {
-        ...userOf(row),
-        disabled: row.disabled !== 0,
-        hasPassword: row.password_hash !== null,
-        createdSecs: row.created_secs,
-        keys: keys.length,
-        lastUsedDay: keys.length === 0 ? null : Math.max(...keys.map((key) => key.last_used_day)),
-      };
-    });
+    return this.#database.users().map((row) => this.#entry(row));
+  }
+
+  /** Some of those whose names hold `part`, for a page of them; `count` of all. */
+  async search(part: string, limit: number, offset: number): Promise<{ users: UserEntry[]; count: number }> {
+    const { rows, count } = this.#database.usersNamed(part, limit, offset);
+    return { users: rows.map((row) => this.#entry(row)), count };
+  }
+
+  async byId(id: string): Promise<UserEntry | null> {
+    const row = this.#database.userById(id);
+    return row === undefined ? null : this.#entry(row);
   }
 
   /**
@@ -163,6 +164,18 @@ export class SqliteUsers implements Authenticator {
     if (row.password_hash === null) return 'no password';
     if (!isUsablePassword(password) || !await this.#hasher.verify(password, row.password_hash)) return 'wrong';
     return row.disabled !== 0 ? 'disabled' : 'right';
+  }
+
+  #entry(row: UserRow): UserEntry {
+    const keys = this.#database.keysOf(row.id);
+    return {
+      ...userOf(row),
+      disabled: row.disabled !== 0,
+      hasPassword: row.password_hash !== null,
+      createdSecs: row.created_secs,
+      keys: keys.length,
+      lastUsedDay: keys.length === 0 ? null : Math.max(...keys.map((key) => key.last_used_day)),
+    };
   }
 
   async #setDisabled(username: string, disabled: boolean): Promise<User> {

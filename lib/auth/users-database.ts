@@ -75,6 +75,8 @@ export class UsersDatabase {
   readonly #userById: Database.Statement<[string], UserRow>;
   readonly #userByKey: Database.Statement<[string], UserRow>;
   readonly #users: Database.Statement<[], UserRow>;
+  readonly #usersNamed: Database.Statement<[string, number, number], UserRow>;
+  readonly #countNamed: Database.Statement<[string], number>;
   readonly #keys: Database.Statement<[string], KeyRow>;
   readonly #appPasswords: Database.Statement<[string], AppPasswordRow>;
   readonly #appPasswordByHash: Database.Statement<[string], AppPasswordRow>;
@@ -112,6 +114,8 @@ export class UsersDatabase {
     this.#userById = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users WHERE id = ?`);
     this.#userByKey = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users WHERE login_key = ?`);
     this.#users = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users ORDER BY login_key`);
+    this.#usersNamed = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users WHERE instr(login_key, ?) > 0 ORDER BY login_key LIMIT ? OFFSET ?`);
+    this.#countNamed = this.#db.prepare<[string], number>('SELECT count(*) FROM users WHERE instr(login_key, ?) > 0').pluck();
     this.#appPasswords = this.#db.prepare(`SELECT ${APP_PASSWORD_COLUMNS} FROM app_passwords WHERE user_id = ? ORDER BY created_secs, id`);
     this.#appPasswordByHash = this.#db.prepare(`SELECT ${APP_PASSWORD_COLUMNS} FROM app_passwords WHERE password_hash = ?`);
     this.#audit = this.#db.prepare('SELECT number, at_secs, event, login_name, detail FROM audit ORDER BY number');
@@ -176,6 +180,12 @@ export class UsersDatabase {
 
   users(): UserRow[] {
     return reading(() => this.#users.all());
+  }
+
+  /** Some of those whose names hold `part`, in the order of names, and how many there are in all. */
+  usersNamed(part: string, limit: number, offset: number): { rows: UserRow[]; count: number } {
+    const key = loginKey(part.normalize('NFC'), this.caseSensitive);
+    return reading(() => ({ rows: this.#usersNamed.all(key, limit, offset), count: this.#countNamed.get(key)! }));
   }
 
   keysOf(userId: string): KeyRow[] {

@@ -49,6 +49,15 @@ test('a form that browsers say comes from another site changes nothing, even wit
   for (const headers of own) assert.equal((await ada.post('/app-passwords', { name: 'mine', expires: '' }, headers)).status, 303);
 });
 
+test('behind a proxy that gives another name of the host, the public URL says whose forms are ours', async (t) => {
+  const { visitor } = await accountServer(t, { users: ADA, options: { publicUrl: 'https://example.org/anki' } });
+  const ada = visitor();
+  await ada.get('/sign-in');
+  const fields = { user: 'ada', password: ADA.Ada };
+  assert.equal((await ada.post('/sign-in', fields, { origin: 'https://evil.example' })).status, 403);
+  assert.equal((await ada.post('/sign-in', fields, { origin: 'https://example.org' })).status, 303);
+});
+
 test('nobody is signed in as somebody else by a form of another site, which has no cookie of ours to go with it', async (t) => {
   const { visitor } = await accountServer(t, { users: ADA });
   const [thief, victim] = [visitor(), visitor()];

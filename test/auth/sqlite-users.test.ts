@@ -261,3 +261,26 @@ test('no password is kept, nor repeated in an error', async () => {
     }
   });
 });
+
+test('users are found by a part of their name, some at a time, whatever the case', async () => {
+  const base = dataFolder();
+  const database = await UsersDatabase.open(base);
+  try {
+    const users = new SqliteUsers(database, CHEAP);
+    for (const name of ['Anna', 'hanna', 'Bob', '100%', 'Zo\u00eb']) await users.addWithHash(name, null);
+    const found = async (part: string, limit = 10, offset = 0): Promise<unknown> => {
+      const page = await users.search(part, limit, offset);
+      return [page.users.map(({ loginName }) => loginName), page.count];
+    };
+    assert.deepEqual(await found('ANN'), [['Anna', 'hanna'], 2]);
+    assert.deepEqual(await found('ann', 1, 1), [['hanna'], 2]);
+    assert.deepEqual(await found('%'), [['100%'], 1]);
+    assert.deepEqual(await found('zoe\u0308'), [['Zo\u00eb'], 1]);
+    assert.deepEqual(await found('', 0), [[], 5]);
+    const { id } = users.named('bob');
+    assert.equal((await users.byId(id))?.loginName, 'Bob');
+    assert.equal(await users.byId('nobody'), null);
+  } finally {
+    await database.close();
+  }
+});

@@ -13,8 +13,8 @@ import type { AccountRoom, Page, Reply, SignedInVisit } from '../room.ts';
 import { marksOf, tellOf } from './users.ts';
 
 async function userOf({ users }: AccountRoom, { path }: SignedInVisit): Promise<UserEntry> {
-  const user = (await users.list()).find(({ id }) => id === path[1]);
-  if (user === undefined) throw new PageError(404, 'There is no such user any more.');
+  const user = await users.byId(path[1]!);
+  if (user === null) throw new PageError(404, 'There is no such user any more.');
   return user;
 }
 

@@ -19,11 +19,11 @@ export function usersPage(room: AccountRoom, visit: SignedInVisit): Promise<Page
 
 async function pageFor(room: AccountRoom, visit: SignedInVisit, { name = '', failure }: { name?: string; failure?: PageError }): Promise<Page> {
   const wanted = visit.query.get('name') ?? '';
-  const all = (await room.users.list()).filter(({ loginName }) => loginName.toLowerCase().includes(wanted.trim().normalize('NFC').toLowerCase()));
-  const pages = Math.max(1, Math.ceil(all.length / USERS_ON_A_PAGE));
+  const { count } = await room.users.search(wanted.trim(), 0, 0);
+  const pages = Math.max(1, Math.ceil(count / USERS_ON_A_PAGE));
   const page = Math.min(pages, Math.max(1, Math.trunc(Number(visit.query.get('page')) || 1)));
-  const shown = all.slice((page - 1) * USERS_ON_A_PAGE, page * USERS_ON_A_PAGE);
-  const rows = await inTurn(shown, OPENED_AT_ONCE, (each) => rowOf(room, visit, each));
+  const { users } = await room.users.search(wanted.trim(), USERS_ON_A_PAGE, (page - 1) * USERS_ON_A_PAGE);
+  const rows = await inTurn(users, OPENED_AT_ONCE, (each) => rowOf(room, visit, each));
   const link = (number: number, words: string): Html =>
     html`<li><a href="${visit.home}/users?page=${number}${wanted !== '' && `&name=${encodeURIComponent(wanted.toWellFormed())}`}">${words}</a></li>`;
   return {
@@ -35,7 +35,7 @@ async function pageFor(room: AccountRoom, visit: SignedInVisit, { name = '', fai
 <button class="plain">Find</button>
 </form>
 <section aria-labelledby="all">
-<h2 id="all">${all.length} ${all.length === 1 ? 'user' : 'users'}${wanted !== '' && ' found'}</h2>
+<h2 id="all">${count} ${count === 1 ? 'user' : 'users'}${wanted !== '' && ' found'}</h2>
 ${rows.length > 0 && html`<div class="scroll"><table>
 <thead><tr><th scope="col">User</th><th scope="col">Devices</th><th scope="col">Last sync</th><th scope="col" class="number">Cards</th>
 <th scope="col" class="number">Media</th><th scope="col">Last error</th></tr></thead>
