@@ -35,7 +35,7 @@ const YOUNG_MILLIS = 3000;
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Users from a JSON file: `{ "ann@example.org": "$argon2id$v=19$m=47104,t=1,p=1$…" }`. A new version holds from the next login on, and within a
+ * Users from a JSON file: `{ "ann@example.org": "$argon2id$v=19$m=19456,t=2,p=1$…" }`. A new version holds from the next login on, and within a
  * second for devices that are signed in. A version that is broken, or gone, changes nothing: the last good one holds, and the log says why.
  *
  * Watching files is not reliable (editors that replace them, network disks, container mounts), so it is looked at when it is needed.
