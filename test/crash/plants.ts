@@ -46,8 +46,8 @@ export const CRASH_PLANTS: CrashPlant[] = [
   {
     name: 'a collection is removed before the new one takes its place',
     file: 'lib/storage/sqlite/collection.ts',
-    find: '    try {\n      replaceFile(path, target);\n    } catch',
-    replace: '    try {\n      rmSync(target, { force: true });\n      replaceFile(path, target);\n    } catch',
+    find: '      enterWalMode(path);\n      replaceFile(path, target);\n    } catch',
+    replace: '      enterWalMode(path);\n      rmSync(target, { force: true });\n      replaceFile(path, target);\n    } catch',
     story: UPLOAD,
     how: 'kill',
   },

@@ -80,17 +80,15 @@ describe('an answer from a file', () => {
     return { done: () => { calls++; resolve(); }, called: promise, calls: () => calls };
   };
 
-  test('is one zstd frame of exactly the file, at every size and level', async () => {
-    for (const level of [1, 3]) {
-      for (const bytes of SIZES) {
-        const content = contentOf(bytes);
-        const { done, called } = doneOnce();
-        const { headers, body } = await fileResponse(11, await fileOf(content), { done, level });
-        assert.equal(headers['anki-original-size'], String(bytes));
-        assert.equal(headers['content-length'], undefined);
-        assert.ok(unpacked(Buffer.concat(await body.toArray())).equals(content), `${bytes} bytes`);
-        await called;
-      }
+  test('is one zstd frame of exactly the file, at every size', async () => {
+    for (const bytes of SIZES) {
+      const content = contentOf(bytes);
+      const { done, called } = doneOnce();
+      const { headers, body } = await fileResponse(11, await fileOf(content), { done });
+      assert.equal(headers['anki-original-size'], String(bytes));
+      assert.equal(headers['content-length'], undefined);
+      assert.ok(unpacked(Buffer.concat(await body.toArray())).equals(content), `${bytes} bytes`);
+      await called;
     }
   });
 

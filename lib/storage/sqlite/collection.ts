@@ -11,7 +11,7 @@ import { closedSchemaVersion, createCollectionFile, hasJournal, isThere, openCol
 import { readOverview } from './collection-overview.ts';
 import { requireRoomToWrite, requireSoundFile } from './collection-room.ts';
 import { NEXT_MOD, SqliteCollectionSession, type Remembered } from './collection-session.ts';
-import { copyClosedDatabase } from './database-copy.ts';
+import { copyClosedDatabase, enterWalMode } from './database-copy.ts';
 import { keepRowCounts, readRowCounts, type CountedState } from './row-counts.ts';
 import { dropSnapshotsInUse, listSnapshots, pruneSnapshots, SNAPSHOT_LIMITS, takeSnapshot, type SnapshotLimits } from './snapshots.ts';
 
@@ -108,7 +108,14 @@ export class SqliteCollectionStore implements CollectionStore {
   async exportFile(user: UserPlace): Promise<ExportedFile> {
     const collection = await this.#opened(user);
     await collection.session?.rollback();
-    statement(collection, `UPDATE col SET usn = usn + 1, mod = ${NEXT_MOD}`).run({ now: BigInt(Date.now()) });
+    // closing writes the log back, and syncs it before and the file after: a sync of its own says nothing more
+    collection.db.pragma('synchronous = NORMAL');
+    try {
+      statement(collection, `UPDATE col SET usn = usn + 1, mod = ${NEXT_MOD}`).run({ now: BigInt(Date.now()) });
+    } catch (error) {
+      collection.db.pragma('synchronous = FULL');
+      throw error;
+    }
     // Closed first: closing any descriptor of a file drops the process's POSIX locks on it, so no raw copy while SQLite has it open.
     this.#close(user.folder);
     if (hasJournal(this.#path(user))) throw new SyncError('DISK_FULL', 'the log could not be written back');
@@ -244,6 +251,7 @@ export class SqliteCollectionStore implements CollectionStore {
       snapshot = takeSnapshot(folder, target, Date.now());
     }
     try {
+      enterWalMode(path);
       replaceFile(path, target);
     } catch (error) {
       try {

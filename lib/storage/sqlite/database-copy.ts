@@ -40,11 +40,21 @@ export async function copyClosedDatabase(from: string, to: string): Promise<void
   leaveWalMode(to);
 }
 
-/** Bytes 18 and 19 of the header say "rollback journal" (SQLite file format, section 1.3): clients before 2.1.45 cannot open a WAL file. */
+/** Clients before 2.1.45 cannot open a WAL file. */
 function leaveWalMode(path: string): void {
+  setFormatVersion(path, 1);
+}
+
+/** Of a closed database that will be opened in WAL mode: SQLite itself would change the header with a journal, and sync four times. */
+export function enterWalMode(path: string): void {
+  setFormatVersion(path, 2);
+}
+
+/** Bytes 18 and 19 of the header say 1, "rollback journal", or 2, "WAL" (SQLite file format, section 1.3). */
+function setFormatVersion(path: string, version: 1 | 2): void {
   const fd = openSync(path, 'r+');
   try {
-    writeSync(fd, Uint8Array.of(1, 1), 0, 2, 18);
+    writeSync(fd, Uint8Array.of(version, version), 0, 2, 18);
   } finally {
     closeSync(fd);
   }
