@@ -25,11 +25,19 @@ export function crossing(answer: Answer, packs: boolean): Answer {
 /** Smaller ones are copied: they may be a part of memory that Node shares out. */
 const LEAST_MOVED_BYTES = 256 * 1024;
 
-/** The memory of a zip on its way to a thread, which is not needed on the main side any more. */
+/** What was unpacked has all of its memory for itself, but for a byte or so. A part of something larger may have other users. */
+const MOST_UNUSED_BYTES = 64;
+
+/** The memory of a zip or a JSON text on its way to a thread, which is not needed on the main side any more. */
 export function transferableOfCall(call: Call | 'close'): ArrayBuffer[] {
-  if (call === 'close' || call.step !== 'uploadChanges' || typeof call.zip === 'string' || call.zip.length < LEAST_MOVED_BYTES) return [];
-  const { buffer } = call.zip;
-  return buffer instanceof ArrayBuffer ? [buffer] : [];
+  if (call === 'close') return [];
+  if ('body' in call) return typeof call.body === 'string' ? [] : memoryOf(call.body, call.body.length + MOST_UNUSED_BYTES);
+  if (call.step !== 'uploadChanges' || typeof call.zip === 'string' || call.zip.length < LEAST_MOVED_BYTES) return [];
+  return memoryOf(call.zip, Infinity);
+}
+
+function memoryOf({ buffer }: Uint8Array, maxBytes: number): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer && buffer.byteLength <= maxBytes ? [buffer] : [];
 }
 
 /** The answer's memory, if it is its own and may move instead of being copied. */
