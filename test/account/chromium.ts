@@ -8,11 +8,11 @@ const CHROMIUM = '/usr/bin/chromium';
 
 /** False where chromium is, or could be installed; else the reason why tests are skipped. For root on Debian it must be there. */
 export async function chromiumMissing(): Promise<string | false> {
-  if (existsSync(CHROMIUM)) return false;
+  if (await isThere()) return false;
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return 'chromium is not installed, and only root could install it';
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const wait = ['-qq', '-o', 'DPkg::Lock::Timeout=300'];
-  for (let attempt = 1; !existsSync(CHROMIUM); attempt++) {
+  for (let attempt = 1; !(await isThere()); attempt++) {
     try {
       await run('apt-get', [...wait, 'update'], { env });
       // fonts: without any, chromium draws no text, and measures none
