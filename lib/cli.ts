@@ -12,6 +12,7 @@ const commands: Record<string, (args: string[], surroundings: Surroundings) => P
   // each command loads what it needs: `user` and `help` start no server
   serve: async (args, surroundings) => (await import('./cli/serve.ts')).serve(args, surroundings),
   config: async (args, surroundings) => (await import('./cli/config.ts')).config(args, surroundings),
+  status: async (args, surroundings) => (await import('./cli/status.ts')).status(args, surroundings),
   user: async (args, surroundings) => (await import('./cli/user.ts')).user(args, surroundings),
   import: async (args, surroundings) => (await import('./cli/import.ts')).importOldServer(args, surroundings),
   check: async (args, surroundings) => (await import('./cli/check.ts')).check(args, surroundings),

@@ -1,8 +1,9 @@
 /**
- * The way from `anki-sync backup` to the server that holds the data folder: a socket that only the server's own account may
+ * The way from `anki-sync backup`, `status` and `maintenance` to the server that holds the data folder: a socket that only the server's own account may
  * open. One line of JSON each way; a connection's copies are removed when it ends.
  *
  * - `{"copy":"<user id>"}` → `{"folder":"<path>"}` with collection and media index in it, or `{"error":"<words>"}`
+ * - anything else is for `answer` of whoever opened the control: an object each way, or `{"error":"<words>"}`
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -17,6 +18,8 @@ import { stagingFolder } from '../storage/files/staging.ts';
 /** What of a SyncServer the control needs. */
 export interface Copier {
   copyUser(userId: string, to: string): Promise<boolean>;
+  /** What is asked beside copies. Throws for what it does not know. */
+  answer?(question: Record<string, unknown>): object | Promise<object>;
 }
 
 /** Of `sockaddr_un`, on the systems with the shortest. */
@@ -81,20 +84,31 @@ function serve(socket: Socket, base: string, server: Copier): void {
   async function answer(line: string): Promise<void> {
     let reply: object;
     try {
-      const { copy } = JSON.parse(line) as { copy: string };
-      const to = join(folder, String(++copies));
-      mkdirSync(to, { recursive: true });
-      reply = (await server.copyUser(copy, to)) ? { folder: to } : { error: 'there is no such user' };
+      const { copy, ...question } = JSON.parse(line) as { copy?: string } & Record<string, unknown>;
+      reply = copy === undefined ? await answerTo(question) : await copied(copy);
     } catch (error) {
       reply = { error: error instanceof SyncError ? (error.detail ?? error.message) : (error as Error).message };
     }
     if (!socket.destroyed) socket.write(`${JSON.stringify(reply)}\n`);
+  }
+
+  async function copied(userId: string): Promise<object> {
+    const to = join(folder, String(++copies));
+    mkdirSync(to, { recursive: true });
+    return (await server.copyUser(userId, to)) ? { folder: to } : { error: 'there is no such user' };
+  }
+
+  async function answerTo(question: Record<string, unknown>): Promise<object> {
+    if (server.answer === undefined) throw new Error('this server has no answer to that');
+    return server.answer(question);
   }
 }
 
 export interface ControlClient {
   /** Answers a folder with the copies; it goes away with the connection. */
   copyUser(userId: string): Promise<string>;
+  /** Rejects with the server's words when it has no answer. */
+  ask(question: object): Promise<Record<string, unknown>>;
   close(): void;
 }
 
@@ -116,15 +130,17 @@ export async function connectToControl(base: string): Promise<ControlClient | nu
   }
   socket.on('error', () => {});
   const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
+  const ask = async (question: object): Promise<Record<string, unknown>> => {
+    socket.write(`${JSON.stringify(question)}\n`);
+    const { value, done } = await lines.next();
+    if (done === true) throw new Error('the server ended');
+    const reply = JSON.parse(value as string) as Record<string, unknown>;
+    if (typeof reply.error === 'string') throw new Error(reply.error);
+    return reply;
+  };
   return {
-    async copyUser(userId) {
-      socket.write(`${JSON.stringify({ copy: userId })}\n`);
-      const { value, done } = await lines.next();
-      if (done === true) throw new Error('the server ended');
-      const reply = JSON.parse(value as string) as { folder?: string; error?: string };
-      if (reply.folder === undefined) throw new Error(reply.error);
-      return reply.folder;
-    },
+    ask,
+    copyUser: async (userId) => (await ask({ copy: userId })).folder as string,
     close: () => void socket.end(),
   };
 }

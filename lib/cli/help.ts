@@ -5,6 +5,7 @@ export function helpText(): string {
   return `Usage: ${name} <command> [flags]
 
   serve                  starts the server; stop it with Ctrl+C
+  status                 tells what the running server does: who syncs, what is open, memory; --watch goes on
   config                 prints all settings, and where each comes from; takes the flags of serve
   user add NAME          adds a user; the password is asked for, or is the first line of standard input
   user passwd NAME       changes a password; devices must sign in again, and app passwords end, unless --keep-app-passwords or --keep-keys
@@ -37,6 +38,11 @@ serve:
   --port NUMBER          (default 27701)
   --tls-cert FILE --tls-key FILE
                          serve https with this certificate (PEM, with its chain) and key
+  --log-format json      the log as one JSON object a line (default text); needs the package pino
+  --log-level LEVEL      info, warn or error (default info: every request)
+  --metrics WHERE        metrics for Prometheus: a port, 127.0.0.1:9464, or "path" for /metrics of the server; needs prom-client
+  --metrics-token-file FILE
+                         the token that Prometheus shows; needed unless only this computer can ask
   --first-user NAME      if there is no user yet, adds one and prints a generated password, once
   --ankisyncd-conf FILE  settings of an old community server (default: where that server looked); also for import
 
@@ -80,6 +86,10 @@ serve, with the users of an LDAP directory (each flag is also a variable: LDAP_U
 
 serve, with users of a provider of OpenID Connect, by variables alone: OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET_FILE, …
                          all of them: docs/options.md
+
+status:
+  --watch                once a second, until Ctrl+C
+  --json                 one JSON object
 
 import:
   --auth-db FILE         the old server's auth.db (default: found in FOLDER or beside it)

@@ -3,6 +3,7 @@ import { accountFlags } from './account-settings.ts';
 import type { FlagKinds } from './flags.ts';
 import { ldapFlags } from './ldap-settings.ts';
 import { loginLimitFlags } from './login-limit-settings.ts';
+import { observationFlags } from './observation-settings.ts';
 
 /** Of every command that works on a data folder. */
 export const baseFlag = { base: 'value', config: 'value' } as const satisfies FlagKinds;
@@ -17,6 +18,7 @@ export const serveFlags = {
   'first-user': 'value',
   'trusted-proxies': 'value',
   'public-url': 'value',
+  ...observationFlags,
   ...accountFlags,
   ...loginLimitFlags,
   ...ldapFlags,

@@ -1,6 +1,6 @@
 /** `anki-sync serve`: settings → server → socket, until a signal ends it. */
 import { existsSync } from 'node:fs';
-import type { IncomingMessage, RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import connect from 'connect';
 import { expressSync, type MountedRequest } from '../../adapters/express/index.ts';
@@ -15,13 +15,16 @@ import { looksLikeOldServer } from '../import/old-server.ts';
 import { usersDatabasePath } from '../auth/users-schema.ts';
 import { createSyncServer, type LogEntry, type SyncServer } from '../index.ts';
 import type { SyncError } from '../errors.ts';
-import { AccessLog, isWorthALine } from './access-log.ts';
+import { AccessLog, isWorthALine, TEXT_LOG } from './access-log.ts';
 import { urlToEnter } from './addresses.ts';
 import { clientAddress } from './client-address.ts';
 import { welcomeFirstUser } from './first-user.ts';
 import { parseFlags } from './flags.ts';
+import { jsonLogFormat } from './json-log.ts';
 import { inVariables } from './ldap-settings.ts';
 import { closeListener, createListener, listen } from './listener.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { isMetricsPath, listenForMetrics, metricsHandler } from './metrics-endpoint.ts';
 import { inOidcVariables } from './oidc-settings.ts';
 import { oldPaths } from './old-paths.ts';
 import type { OldSettings } from './old-settings.ts';
@@ -39,11 +42,9 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   const { words, flags } = parseFlags(args, serveFlags);
   if (words.length > 0) throw new UsageError(`serve takes no "${words[0]}"; settings are flags, like --port 8080`);
   const settings = serveSettings(flags, env, homeFolder);
-  const accessLog = new AccessLog((lines) => void output.write(lines));
-  const say = (line: string): void => {
-    accessLog.flush();
-    output.write(`${line}\n`);
-  };
+  const { format, metrics: metricsSettings } = settings.observation;
+  const accessLog = new AccessLog((lines) => void output.write(lines), format === 'json' ? jsonLogFormat() : TEXT_LOG);
+  const say = (line: string): void => accessLog.say(line);
 
   const { base, tls, firstUser, old, ldap: ldapOptions } = settings;
   refuseOldData(base);
@@ -53,8 +54,10 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   const { file } = settings.configuration;
   if (file !== undefined) say(`settings of ${file.path}`);
   for (const warning of [...old.warnings, ...warnings, ...settings.warnings]) say(warning);
-  const leastLevel = LEVELS.indexOf(old.leastLevel ?? 'info');
+  const leastLevel = LEVELS.indexOf(settings.observation.leastLevel ?? old.leastLevel ?? 'info');
+  let metrics: Metrics | undefined;
   const log = (entry: LogEntry): void => {
+    metrics?.observe(entry);
     if (LEVELS.indexOf(entry.level) >= leastLevel && isWorthALine(entry)) accessLog.add(entry);
     // another machine works on these files: not one more byte, and no closing in order
     if (entry.code === 'DATA_FOLDER_IN_USE') endAtOnce('SIGTERM');
@@ -67,27 +70,45 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   const sync = createSyncServer({
     base,
     ...settings.limits,
+    ...settings.core,
     ...(loginLimits === undefined ? {} : { loginLimits }),
     ...(publicUrl === undefined ? {} : { publicUrl }),
     environmentUsers,
     account,
     ...(ldap === undefined ? {} : { authenticator: ['local', ldap] }),
-    ...settings.core,
     oidc,
     log,
   });
+  if (metricsSettings !== undefined) {
+    metrics = createMetrics({ version: packageVersion(), base, activity: () => sync.activity() });
+  }
   const closing: (() => Promise<void>)[] = [];
   let givingUp: NodeJS.Timeout | undefined;
+  let shownUrl = '';
   try {
     await sync.ready;
-    const control = await openControl(base, sync);
+    const control = await openControl(base, {
+      copyUser: (userId, to) => sync.copyUser(userId, to),
+      answer: ({ status }) => {
+        if (status === undefined) throw new Error('this server is older than what asks it: restart it');
+        return { version: packageVersion(), pid: process.pid, url: shownUrl, uptimeSecs: process.uptime(), rssBytes: process.memoryUsage.rss(), ...sync.activity() };
+      },
+    });
     closing.push(() => control.close());
-    const listener = await createListener(application(sync, settings, old), tls);
+    const answerMetrics = metrics === undefined ? undefined : metricsHandler(metrics, metricsSettings?.token);
+    const listener = await createListener(application(sync, settings, old, answerMetrics), tls);
     await listen(listener, { host: settings.host, port: settings.port });
     try {
+      if (answerMetrics !== undefined && metricsSettings !== undefined && metricsSettings.at !== 'path') {
+        const endpoint = await listenForMetrics(answerMetrics, metricsSettings.at);
+        closing.push(() => endpoint.close());
+        const { address, port } = endpoint.server.address() as AddressInfo;
+        say(`metrics for Prometheus at ${urlToEnter('http', address, port)}metrics`);
+      }
       const stop = stopSignal();
       const { address, port } = listener.address() as AddressInfo;
       const url = urlToEnter(tls === undefined ? 'http' : 'https', address, port);
+      shownUrl = url;
       if (oidc.length > 0) say(`users sign in through ${oidc.map(({ name, issuer }) => name ?? issuer).join(' and ')} on the page ${(publicUrl ?? url).replace(/\/*$/, '/')}account`);
       if (ldap !== undefined) tellOfDirectory(ldap, say);
       else if (oidc.length === 0 && environmentUsers.length === 0) await welcomeFirstUser(base, firstUser, say);
@@ -152,8 +173,11 @@ function refuseOldData(base: string): void {
 and then start with --base ${into}`);
 }
 
-function application(sync: SyncServer, settings: ServeSettings, old: OldSettings): RequestListener {
+function application(sync: SyncServer, settings: ServeSettings, old: OldSettings, answerMetrics?: RequestListener): RequestListener {
   const app = connect();
+  if (answerMetrics !== undefined && settings.observation.metrics?.at === 'path') {
+    app.use((req: IncomingMessage, res: ServerResponse, next: () => void) => (isMetricsPath(req.url) ? answerMetrics(req, res) : next()));
+  }
   app.use(behindProxy(settings));
   const rewrite = oldPaths(old);
   if (rewrite !== undefined) {

@@ -3,6 +3,7 @@
  * variables and the tests of the documentation go by. A flag of `serve` is in it by itself; what has no flag stands in `WITHOUT_FLAG`.
  */
 import { coreVariables } from './core-settings.ts';
+import { observationVariables } from './observation-settings.ts';
 import { oidcVariables } from './oidc-settings.ts';
 import { serveFlags } from './serve-flags.ts';
 
@@ -31,6 +32,7 @@ const WITHOUT_FLAG: readonly string[] = [
   'SYNC_IP_HEADER',
   'MAX_SYNC_PAYLOAD_MEGS',
   'LDAP_BIND_PASSWORD',
+  ...observationVariables,
   ...coreVariables,
   ...oidcVariables.map((name) => `OIDC_${name}`),
 ];
@@ -40,7 +42,7 @@ const SECRETS: ReadonlySet<string> = new Set(['LDAP_BIND_PASSWORD', 'OIDC_CLIENT
 const PATHS: ReadonlySet<string> = new Set(['SYNC_BASE', 'TLS_CERT', 'TLS_KEY']);
 
 /** Beginnings of variables that are tables of the file. The longer of two comes first. */
-const TABLES = ['LOGIN_LIMIT', 'LDAP', 'OIDC', 'TLS', 'METRICS', 'LOG', 'SNAPSHOTS', 'ACCOUNT', 'QUOTA'] as const;
+const TABLES = ['LOGIN_LIMIT', 'LDAP', 'OIDC', 'TLS', 'LOG', 'SNAPSHOTS', 'ACCOUNT', 'QUOTA'] as const;
 
 /** Of the environment alone: where the file is, and users, who are data. */
 const NOT_IN_FILE = /^(ANKI_SYNC_CONFIG|PASSWORDS_HASHED|SYNC_USER[1-9]\d*(_FILE)?)$/;

@@ -16,6 +16,7 @@ import type { OidcOptions } from '../auth/oidc/settings.ts';
 import type { LoginLimitsOptions } from '../auth/login-limits.ts';
 import { ldapSettings } from './ldap-settings.ts';
 import { loginLimitSettings } from './login-limit-settings.ts';
+import { observationSettings, type ObservationSettings } from './observation-settings.ts';
 import { oidcSettings } from './oidc-settings.ts';
 import { oldSettings, type OldSettings } from './old-settings.ts';
 import { baseFlag, serveFlags } from './serve-flags.ts';
@@ -40,6 +41,8 @@ export interface ServeSettings {
   /** Both from MAX_SYNC_PAYLOAD_MEGS; without it the core's own limits hold. */
   limits: { maxPackedBytes: number; maxUnpackedBytes: number } | undefined;
   tls: { certFile: string; keyFile: string } | undefined;
+  /** How the log looks, and where the metrics are. */
+  observation: ObservationSettings;
   /** Options of the core that are taken as they are. */
   core: ReturnType<typeof coreSettings>;
   firstUser: string | undefined;
@@ -100,6 +103,7 @@ function layeredSettings(
     loginLimits: loginLimitSettings(flags, env),
     limits: limits(valueOf(env, 'MAX_SYNC_PAYLOAD_MEGS')),
     tls: certFile !== undefined && keyFile !== undefined ? { certFile: resolve(certFile), keyFile: resolve(keyFile) } : undefined,
+    observation: observationSettings(flags, env),
     core: coreSettings(env),
     firstUser: text('first-user', 'FIRST_USER'),
     ldap: ldapSettings(flags, env),

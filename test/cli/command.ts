@@ -84,7 +84,7 @@ export async function startServer(t: TestContext, args: string[], { env, cwd }: 
       waiting.add(check);
       check();
     });
-  const url = /enter (\S+) in Anki/.exec(await line(/^listening on /))?.[1] ?? '';
+  const url = /enter (\S+) in Anki/.exec(await line(/(^|"msg":")listening on /))?.[1] ?? '';
   return {
     child,
     url,
