@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
+import { Browser } from './oidc/browser.ts';
 import { AnkiDevices, ClientError } from '../client/devices.ts';
 import { RawClient } from '../client/raw.ts';
 import type { Slapd } from './ldap/slapd.ts';
@@ -48,6 +49,23 @@ export const STEPS: readonly (readonly [sentence: string, run: (story: Story) =>
     assert.equal((await a.sync()).required, 'NO_CHANGES');
     const names = new Set(portal.log.filter(({ event }) => event === 'login.ok').map(({ user }) => user));
     assert.deepEqual([...names], ['Ada']);
+  }],
+  ['whoever is signed in at the portal is so on the account page, and a real Anki signs in with an app password of there', async (story) => {
+    const { portal, devices, folder } = story;
+    const browser = new Browser();
+    const account = `${portal.ankiUrl}account`;
+    await browser.fetch(`${portal.url}login`, { form: { username: 'ada', password: ADA.password } });
+    const page = await (await browser.fetch(`${account}/app-passwords`)).text();
+    assert.match(page, /<bdi>Ada<\/bdi>/);
+    const [, csrf = ''] = /name="csrf" value="(.*?)"/.exec(page) ?? [];
+    const made = await browser.follow(`${account}/app-passwords`, 'nowhere', { form: { csrf, name: 'phone', expires: '' } });
+    assert.ok(typeof made !== 'string');
+    const [, password = ''] = /<code class="secret"[^>]*>(.*?)<\/code>/.exec(await made.response.text()) ?? [];
+    const phone = await devices.device('phone', join(folder, 'phone'));
+    await phone.login('ada', password, portal.ankiUrl);
+    assert.equal((await phone.sync()).required, 'FULL_DOWNLOAD');
+    // another browser, which is signed in nowhere
+    assert.equal((await new Browser().fetch(`${account}/app-passwords`)).status, 303);
   }],
   ['a wrong password, an unknown name and an empty password are refused, and Anki says so', async (story) => {
     assert.equal((await failureOf(story, 'bob', 'wrong')).kind, 'AUTH');
