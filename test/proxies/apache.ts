@@ -50,8 +50,7 @@ MinSpareThreads 1
 MaxSpareThreads 100
 ErrorLog ${folder}/error.log
 LogLevel warn
-LogFormat "%h \\"%r\\" %>s" site
-CustomLog ${folder}/site.log "%h %U %>s"
+CustomLog ${folder}/site.log "%h \\"%r\\" %>s" env=!anki-sync
 SetOutputFilter DEFLATE
 LimitRequestBody 1000000
 RequestReadTimeout header=20-40,MinRate=500 body=20,MinRate=500
