@@ -1,16 +1,22 @@
 /** Small applications as users of the package write them, one per framework: a route of their own, the sync server below /anki. */
-import type { Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { serve } from '@hono/node-server';
+import connect from 'connect';
+import type express from 'express';
+// no types come under this name, and the two versions share what is used here
+// @ts-expect-error
+import express4 from 'express4';
 import fastify from 'fastify';
 import { Hono } from 'hono';
 import Koa from 'koa';
+import { expressSync } from '../../adapters/express/index.ts';
 import { fastifySync } from '../../adapters/fastify/index.ts';
 import { fetchSync } from '../../adapters/fetch/index.ts';
 import { honoSync } from '../../adapters/hono/index.ts';
 import { koaSync } from '../../adapters/koa/index.ts';
 import { createSyncServer } from '../../lib/index.ts';
 
-export type Framework = 'fastify' | 'koa' | 'hono' | 'fetch';
+export type Framework = 'express4' | 'connect' | 'fastify' | 'koa' | 'hono' | 'fetch';
 
 interface Arguments {
   framework: Framework;
@@ -33,6 +39,18 @@ const UP = 'the application is up';
 
 /** Answers how the application ends. */
 const applications: Record<Framework, () => Promise<() => unknown>> = {
+  async express4() {
+    const app = (express4 as typeof express)();
+    app.use('/anki', expressSync(sync));
+    app.get('/health', (_req, res) => void res.send(UP));
+    return ending(app.listen(port, '127.0.0.1'));
+  },
+  async connect() {
+    const app = connect();
+    app.use('/anki', expressSync(sync));
+    app.use('/health', (_req: unknown, res: ServerResponse) => void res.end(UP));
+    return ending(createServer(app).listen(port, '127.0.0.1'));
+  },
   async fastify() {
     const app = fastify({ forceCloseConnections: true });
     app.get('/health', async () => UP);

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ankiEnvironment, ankiPython } from '../oracle/anki-python.ts';
+import type { Framework } from './framework-app.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -87,14 +88,16 @@ export const express: Mount = {
 };
 
 /** Ours inside an application of another framework, at /anki/. */
-export const frameworks: Readonly<Record<'fastify' | 'koa' | 'hono' | 'fetch', Mount>> = {
+export const frameworks: Readonly<Record<Framework, Mount>> = {
+  express4: inFramework('express4', 'in Express 4 at /anki/'),
+  connect: inFramework('connect', 'in connect at /anki/'),
   fastify: inFramework('fastify', 'in Fastify at /anki/'),
   koa: inFramework('koa', 'in Koa at /anki/'),
   hono: inFramework('hono', 'in Hono at /anki/'),
   fetch: inFramework('fetch', 'as a fetch handler at /anki/'),
 };
 
-function inFramework(framework: string, name: string): Mount {
+function inFramework(framework: Framework, name: string): Mount {
   return {
     name,
     start: (options) =>
