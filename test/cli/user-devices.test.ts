@@ -1,6 +1,9 @@
 /** App passwords and devices from the command line, while a server runs on the same folder. */
 import assert from 'node:assert/strict';
+import { Readable, Writable } from 'node:stream';
 import test, { type TestContext } from 'node:test';
+import { main } from '../../lib/cli.ts';
+import type { Surroundings } from '../../lib/cli/surroundings.ts';
 import { RawClient } from '../client/raw.ts';
 import { ankiSync, startServer, temporaryFolder, type Outcome } from './command.ts';
 
@@ -9,10 +12,25 @@ interface Place {
   base: string;
 }
 
-async function place(t: TestContext): Promise<Place> {
+/** A data folder with the user kim, and `anki-sync user` on it. */
+async function place(t: TestContext, command: typeof ankiSync = inThisProcess): Promise<Place> {
   const base = await temporaryFolder(t);
-  await ankiSync(['user', 'add', 'kim', '--base', base], { input: 'one' });
-  return { base, user: (...args) => ankiSync(['user', ...args, '--base', base], { input: 'two' }) };
+  await inThisProcess(['user', 'add', 'kim', '--base', base], { input: 'one' });
+  return { base, user: (...args) => command(['user', ...args, '--base', base], { input: 'two' }) };
+}
+
+/** As `ankiSync`, without a process for each of many commands. */
+async function inThisProcess(args: string[], { input = '', env = {} }: { input?: string; env?: Record<string, string> } = {}): Promise<Outcome> {
+  const outcome: Outcome = { code: null, stdout: '', stderr: '' };
+  const into = (name: 'stdout' | 'stderr'): Writable => new Writable({
+    write(text, _encoding, done) {
+      outcome[name] += String(text);
+      done();
+    },
+  });
+  const streams = { input: Readable.from([input]), output: into('stdout'), errors: into('stderr') };
+  outcome.code = await main(args, { env, homeFolder: '/nowhere', ...streams } as unknown as Surroundings);
+  return outcome;
 }
 
 const FORM = /^([bcdfghjkmnpqrstvwxyz]{5}-){6}[bcdfghjkmnpqrstvwxyz]{5}$/;
@@ -37,7 +55,7 @@ test('an app password is shown once, listed without it, and revoked', async (t) 
 });
 
 test('what a running server knows of devices is listed, and a revoked one gets 403 at its next request, with a line in the log, and no other', async (t) => {
-  const at = await place(t);
+  const at = await place(t, ankiSync);
   const server = await startServer(t, ['--base', at.base, '--port', '0']);
   const [phone, laptop] = [new RawClient(server.url, { sessionKey: 'a' }), new RawClient(server.url, { sessionKey: 'b' })];
   await phone.hostKey('kim', await appPassword(at));
@@ -62,7 +80,7 @@ test('what a running server knows of devices is listed, and a revoked one gets 4
 });
 
 test('a running server tells of everything that the command line does to users, though nobody asks it anything', async (t) => {
-  const at = await place(t);
+  const at = await place(t, ankiSync);
   const server = await startServer(t, ['--base', at.base, '--port', '0']);
   // what happened before it started
   await server.line(/event=user\.added user=kim detail="by the command line"/);
@@ -98,7 +116,7 @@ test('a changed password takes the app passwords with it, unless they are kept',
   await appPassword(at);
   await at.user('passwd', 'kim', '--keep-app-passwords');
   assert.match((await at.user('app-passwords', 'kim')).stdout, /"phone"/);
-  assert.equal((await ankiSync(['user', 'passwd', 'kim', '--base', at.base], { input: 'x', env: { PASSWORD_CHANGE_ENDS: 'own' } })).code, 0);
+  assert.equal((await inThisProcess(['user', 'passwd', 'kim', '--base', at.base], { input: 'x', env: { PASSWORD_CHANGE_ENDS: 'own' } })).code, 0);
   assert.match((await at.user('app-passwords', 'kim')).stdout, /"phone"/);
   await at.user('passwd', 'kim');
   assert.equal((await at.user('app-passwords', 'kim')).stdout, '');
