@@ -320,7 +320,7 @@ export class SqliteCollectionSession implements CollectionSession {
       .get({ ...columns, now: BigInt(nowMillis) }) as number;
     this.#db.exec('COMMIT');
     const db = this.#db;
-    setImmediate(() => writeLogBack(db));
+    setImmediate(() => tidyUp(db));
     this.#remembered.rowCounts = this.#rowCounts;
     this.#remembered.json = this.#json;
     this.#remembered.jsonLength = this.#json.length;
@@ -347,10 +347,14 @@ export class SqliteCollectionSession implements CollectionSession {
 /** Of the log, before it is written back into the file: SQLite's own default. */
 const MAX_LOG_PAGES = 1000;
 
-/** SQLite would do it within the commit. The log is on the disk as it is, and nobody need wait for more. */
-function writeLogBack(db: Database): void {
+/**
+ * What can be done behind a commit. SQLite would write its log back within it, but the log is on the disk as it is, and nobody need wait
+ * for more. And pages that a collection keeps until its next sync cost a megabyte each of those that are open, where the system has them too.
+ */
+function tidyUp(db: Database): void {
   try {
     if (!db.open || db.inTransaction) return;
+    db.pragma('shrink_memory');
     const [log] = db.pragma('wal_checkpoint(NOOP)') as [{ log: number }];
     if (log.log > MAX_LOG_PAGES) db.pragma('wal_checkpoint(PASSIVE)');
   } catch {
