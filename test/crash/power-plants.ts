@@ -79,9 +79,9 @@ export const POWER_PLANTS: PowerPlant[] = [
   },
   {
     name: 'media files come to their places before their contents are durable',
-    file: 'lib/storage/files/folder.ts',
-    find: 'await copies.durable();',
-    replace: '',
+    file: 'lib/storage/files/staged-copies.ts',
+    find: 'synced(target).finally',
+    replace: 'Promise.resolve(void synced).finally',
     story: MEDIA_UPLOAD,
   },
   {
