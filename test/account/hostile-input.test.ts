@@ -63,7 +63,7 @@ test('whatever stands in a field of a form, the answer is a page of ours with a 
         if (text === '' && (path === '/users' || path === '/app-passwords' || field === 'unknown')) continue;
         if (field === 'password' && (path === '/users' || path.endsWith('/change'))) continue;
         // megabytes once for each form
-        if (what === 'too much' && field !== 'csrf') continue;
+        if (what === 'too much' && (field !== 'csrf' || path.startsWith('/users/'))) continue;
         const csrf = ada.csrf;
         const answer = await ada.post(path, { ...fields, [field]: text });
         ada.csrf = csrf;
