@@ -6,6 +6,7 @@ export function helpText(): string {
 
   serve                  starts the server; stop it with Ctrl+C
   status                 tells what the running server does: who syncs, what is open, memory; --watch goes on
+  tls self-signed        makes a certificate for https, and an authority that devices can trust
   config                 prints all settings, and where each comes from; takes the flags of serve
   user add NAME          adds a user; the password is asked for, or is the first line of standard input
   user passwd NAME       changes a password; devices must sign in again, and app passwords end, unless --keep-app-passwords or --keep-keys
@@ -37,7 +38,11 @@ serve:
   --host ADDRESS         where to listen (default 127.0.0.1; 0.0.0.0 or :: for all networks)
   --port NUMBER          (default 27701)
   --tls-cert FILE --tls-key FILE
-                         serve https with this certificate (PEM, with its chain) and key
+                         serve https with this certificate (PEM, with its chain) and key; taken anew when the files change
+  --tls-key-passphrase-file FILE
+                         the passphrase of the key
+  --tls-plain-port NUMBER
+                         tells whoever comes by http to this port the address of https
   --log-format json      the log as one JSON object a line (default text); needs the package pino
   --log-level LEVEL      info, warn or error (default info: every request)
   --metrics WHERE        metrics for Prometheus: a port, 127.0.0.1:9464, or "path" for /metrics of the server; needs prom-client
@@ -86,6 +91,11 @@ serve, with the users of an LDAP directory (each flag is also a variable: LDAP_U
 
 serve, with users of a provider of OpenID Connect, by variables alone: OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET_FILE, …
                          all of them: docs/options.md
+
+tls self-signed:
+  --host LIST            names and addresses by which devices reach the server, with commas; once more: those of before
+  --to FOLDER            for ca.pem, cert.pem, key.pem (default ./tls)
+  --days NUMBER          how long the certificate is valid (default 397; at most 825)
 
 status:
   --watch                once a second, until Ctrl+C

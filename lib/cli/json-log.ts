@@ -22,7 +22,7 @@ export function jsonLogFormat(): LogFormat {
       base: null,
       timestamp: () => `,"time":"${at.toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: [...NEVER, ...NEVER.map((name) => `*.${name}`)], censor: '[secret]' },
+      redact: { paths: [...NEVER], censor: '[secret]' },
     },
     { write: (line: string) => void (written = line) },
   );

@@ -1,8 +1,10 @@
 /** The standalone server's socket: Node's HTTP server with the timeouts that syncing needs. */
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import type { RequestListener, Server } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
 import type { ListenOptions } from 'node:net';
+import { answerPlainHttp, type HttpsPlace } from './plain-http.ts';
+import type { Credentials } from './tls-files.ts';
 import { UsageError } from './usage-error.ts';
 
 // an import evaluates every export, and one of node:http's is the whole of fetch: a quarter of the time that a start takes
@@ -11,11 +13,6 @@ const { createServer: createTlsServer } = process.getBuiltinModule('node:https')
 
 /** How often connections that became idle are looked for, once no more are accepted. */
 const CLOSE_IDLE_MILLIS = 20;
-
-export interface TlsFiles {
-  certFile: string;
-  keyFile: string;
-}
 
 /** Milliseconds, as Node's HTTP server takes them. */
 export const TIMEOUTS = {
@@ -34,13 +31,26 @@ export const TIMEOUTS = {
   keepAliveInitialDelay: 60_000,
 };
 
-/** @throws UsageError when the certificate or the key cannot be read or used */
-export async function createListener(handler: RequestListener, tls: TlsFiles | undefined, timeouts: Partial<typeof TIMEOUTS> = {}): Promise<Server> {
+export interface HttpsOptions {
+  credentials: Credentials;
+  /** Where whoever speaks http there is sent. */
+  place: HttpsPlace;
+}
+
+/** Of http, or of https, with an answer for whoever speaks http there. */
+export function createListener(handler: RequestListener, https: HttpsOptions | undefined, timeouts: Partial<typeof TIMEOUTS> = {}): Server {
   const options = { ...TIMEOUTS, ...timeouts, noDelay: true, keepAlive: true };
-  const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...(await credentials(tls)) });
+  const server = https === undefined ? createServer(options) : createSecure(options, https);
   const maxConnections = connectionsFor(openFilesLimit());
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   server.on('request', handler);
+  return server;
+}
+
+function createSecure(options: object, { credentials, place }: HttpsOptions): TlsServer {
+  // AnkiMobile needs 1.2
+  const server = createTlsServer({ ...options, ...credentials, minVersion: 'TLSv1.2' });
+  answerPlainHttp(server, place);
   return server;
 }
 
@@ -57,20 +67,6 @@ function openFilesLimit(): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function credentials({ certFile, keyFile }: TlsFiles): Promise<{ cert: Buffer; key: Buffer }> {
-  const read = (file: string): Promise<Buffer> =>
-    readFile(file).catch((error: NodeJS.ErrnoException) => {
-      throw new UsageError(`${file} cannot be read (${error.code})`);
-    });
-  const pair = { cert: await read(certFile), key: await read(keyFile) };
-  try {
-    createTlsServer(pair).close();
-  } catch (error) {
-    throw new UsageError(`${certFile} and ${keyFile} are not a certificate and its key in PEM form (${(error as Error).message})`);
-  }
-  return pair;
 }
 
 /** @throws UsageError when the address cannot be used */

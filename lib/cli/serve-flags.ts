@@ -4,6 +4,7 @@ import type { FlagKinds } from './flags.ts';
 import { ldapFlags } from './ldap-settings.ts';
 import { loginLimitFlags } from './login-limit-settings.ts';
 import { observationFlags } from './observation-settings.ts';
+import { tlsFlags } from './tls-settings.ts';
 
 /** Of every command that works on a data folder. */
 export const baseFlag = { base: 'value', config: 'value' } as const satisfies FlagKinds;
@@ -13,8 +14,7 @@ export const serveFlags = {
   'ankisyncd-conf': 'value',
   host: 'value',
   port: 'value',
-  'tls-cert': 'value',
-  'tls-key': 'value',
+  ...tlsFlags,
   'first-user': 'value',
   'trusted-proxies': 'value',
   'public-url': 'value',

@@ -1,7 +1,9 @@
 /** `anki-sync serve`: settings → server → socket, until a signal ends it. */
 import { existsSync } from 'node:fs';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { isatty } from 'node:tty';
 import connect from 'connect';
 import { expressSync, type MountedRequest } from '../../adapters/express/index.ts';
 import { forwardedScheme } from '../../adapters/express/trusted-proxies.ts';
@@ -24,6 +26,7 @@ import { jsonLogFormat } from './json-log.ts';
 import { inVariables } from './ldap-settings.ts';
 import { closeListener, createListener, listen } from './listener.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
+import { plainHttpServer } from './plain-http.ts';
 import { isMetricsPath, listenForMetrics, metricsHandler } from './metrics-endpoint.ts';
 import { inOidcVariables } from './oidc-settings.ts';
 import { oldPaths } from './old-paths.ts';
@@ -31,6 +34,7 @@ import type { OldSettings } from './old-settings.ts';
 import { serveFlags, serveSettings, type ServeSettings } from './settings.ts';
 import { endAtOnce, stopSignal } from './signals.ts';
 import { ownName, packageVersion, shellWord, type Surroundings } from './surroundings.ts';
+import { dayOf, readCredentials, WatchedTls } from './tls-files.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Container runtimes kill after 10 s: until then, everything has to be closed and on disk. */
@@ -67,6 +71,7 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   const { account, loginLimits, publicUrl, oidc } = settings;
   checkProviders(oidc, environmentUsers.length > 0);
   if (oidc.length > 0 && account.enabled === false) throw new UsageError('OIDC_ISSUER needs the account page, which NO_ACCOUNT switches off');
+  const credentials = tls === undefined ? undefined : await readCredentials(tls);
   const sync = createSyncServer({
     base,
     ...settings.limits,
@@ -79,8 +84,10 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
     oidc,
     log,
   });
+  let watchedTls: WatchedTls | undefined;
+  const certificate = tls === undefined ? {} : { certificateEndsSecs: () => (watchedTls?.endsAt.getTime() ?? 0) / 1000 };
   if (metricsSettings !== undefined) {
-    metrics = createMetrics({ version: packageVersion(), base, activity: () => sync.activity() });
+    metrics = createMetrics({ version: packageVersion(), base, activity: () => sync.activity(), ...certificate });
   }
   const closing: (() => Promise<void>)[] = [];
   let givingUp: NodeJS.Timeout | undefined;
@@ -96,7 +103,8 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
     });
     closing.push(() => control.close());
     const answerMetrics = metrics === undefined ? undefined : metricsHandler(metrics, metricsSettings?.token);
-    const listener = await createListener(application(sync, settings, old, answerMetrics), tls);
+    const https = credentials && { credentials, place: { publicUrl } };
+    const listener = createListener(application(sync, settings, old, answerMetrics), https);
     await listen(listener, { host: settings.host, port: settings.port });
     try {
       if (answerMetrics !== undefined && metricsSettings !== undefined && metricsSettings.at !== 'path') {
@@ -109,6 +117,18 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
       const { address, port } = listener.address() as AddressInfo;
       const url = urlToEnter(tls === undefined ? 'http' : 'https', address, port);
       shownUrl = url;
+      if (tls !== undefined && credentials !== undefined) {
+        watchedTls = await WatchedTls.start(tls, listener as TlsServer, credentials, say);
+        closing.push(async () => watchedTls?.close());
+        reloadOnHangup(watchedTls);
+        say(`https with a certificate that is valid until ${dayOf(watchedTls.endsAt)}`);
+        if (tls.plainPort !== undefined) {
+          const plain = plainHttpServer({ publicUrl, port });
+          await listen(plain, { host: settings.host, port: tls.plainPort });
+          closing.push(() => closeListener(plain, 1_000));
+          say(`whoever comes by http to port ${(plain.address() as AddressInfo).port} is sent to https`);
+        }
+      }
       if (oidc.length > 0) say(`users sign in through ${oidc.map(({ name, issuer }) => name ?? issuer).join(' and ')} on the page ${(publicUrl ?? url).replace(/\/*$/, '/')}account`);
       if (ldap !== undefined) tellOfDirectory(ldap, say);
       else if (oidc.length === 0 && environmentUsers.length === 0) await welcomeFirstUser(base, firstUser, say);
@@ -130,6 +150,11 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
     accessLog.close();
   }
   return 0;
+}
+
+/** What tells a service to read its files again. At a terminal it tells that the terminal is gone, and ends the server as it always did. */
+function reloadOnHangup(tls: WatchedTls): void {
+  if (!isatty(0)) process.on('SIGHUP', () => void tls.look(true));
 }
 
 const LEVELS = ['info', 'warn', 'error'];

@@ -6,6 +6,7 @@ import { coreVariables } from './core-settings.ts';
 import { observationVariables } from './observation-settings.ts';
 import { oidcVariables } from './oidc-settings.ts';
 import { serveFlags } from './serve-flags.ts';
+import { tlsVariables } from './tls-settings.ts';
 
 export interface Setting {
   /** `SYNC_PORT`, `LDAP_URL`. */
@@ -33,6 +34,7 @@ const WITHOUT_FLAG: readonly string[] = [
   'MAX_SYNC_PAYLOAD_MEGS',
   'LDAP_BIND_PASSWORD',
   ...observationVariables,
+  ...tlsVariables,
   ...coreVariables,
   ...oidcVariables.map((name) => `OIDC_${name}`),
 ];

@@ -20,6 +20,7 @@ import { observationSettings, type ObservationSettings } from './observation-set
 import { oidcSettings } from './oidc-settings.ts';
 import { oldSettings, type OldSettings } from './old-settings.ts';
 import { baseFlag, serveFlags } from './serve-flags.ts';
+import { tlsSettings, type TlsSettings } from './tls-settings.ts';
 import { UsageError } from './usage-error.ts';
 
 export type { Environment };
@@ -40,7 +41,7 @@ export interface ServeSettings {
   loginLimits: LoginLimitsOptions | false | undefined;
   /** Both from MAX_SYNC_PAYLOAD_MEGS; without it the core's own limits hold. */
   limits: { maxPackedBytes: number; maxUnpackedBytes: number } | undefined;
-  tls: { certFile: string; keyFile: string } | undefined;
+  tls: TlsSettings | undefined;
   /** How the log looks, and where the metrics are. */
   observation: ObservationSettings;
   /** Options of the core that are taken as they are. */
@@ -85,11 +86,6 @@ function layeredSettings(
   const text = (flag: keyof typeof serveFlags, variable: string): string | undefined => flags.get(flag) ?? valueOf(env, variable);
   const officialVariables = officialVariablesIn(ownEnv);
   const official = officialVariables.length > 0;
-  const certFile = text('tls-cert', 'TLS_CERT');
-  const keyFile = text('tls-key', 'TLS_KEY');
-  if ((certFile === undefined) !== (keyFile === undefined)) {
-    throw new UsageError('--tls-cert and --tls-key (TLS_CERT, TLS_KEY) belong together: give both');
-  }
   return {
     base: folderOf(flags, env, ownEnv, homeFolder, old),
     host: text('host', 'SYNC_HOST') ?? old.host ?? (official ? '0.0.0.0' : '127.0.0.1'),
@@ -102,7 +98,7 @@ function layeredSettings(
     account: accountSettings(flags, env),
     loginLimits: loginLimitSettings(flags, env),
     limits: limits(valueOf(env, 'MAX_SYNC_PAYLOAD_MEGS')),
-    tls: certFile !== undefined && keyFile !== undefined ? { certFile: resolve(certFile), keyFile: resolve(keyFile) } : undefined,
+    tls: tlsSettings(flags, env),
     observation: observationSettings(flags, env),
     core: coreSettings(env),
     firstUser: text('first-user', 'FIRST_USER'),

@@ -45,7 +45,7 @@ async function listening(t: TestContext, timeouts: Partial<typeof TIMEOUTS> = {}
   const log: LogEntry[] = [];
   const sync: SyncServer = createSyncServer({ base, threads: 1, authenticator: ({ password }) => password === PASSWORD, log: (entry) => log.push(entry) });
   await sync.ready;
-  const listener = await createListener(expressSync(sync), undefined, timeouts);
+  const listener = createListener(expressSync(sync), undefined, timeouts);
   const sockets = new Set<Socket>();
   listener.on('connection', (socket: Socket) => {
     sockets.add(socket);
