@@ -69,7 +69,7 @@ export const PLANTS: Plant[] = [
   },
   {
     name: 'the log quotes a login that is no JSON',
-    file: 'lib/server.ts',
+    file: 'lib/login.ts',
     find: "new SyncError('BODY_NOT_JSON', 'the body is not JSON');",
     replace: "new SyncError('BODY_NOT_JSON', 'the body is not JSON', { detail: body.toString() });",
   },
