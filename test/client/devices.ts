@@ -73,7 +73,7 @@ export class AnkiDevices {
   }
 
   /** Of the newest Anki, or of another release by a program that takes the same commands. */
-  static async start(other?: { version: string; program: string[]; env: Record<string, string> }): Promise<AnkiDevices> {
+  static async start(other?: { version?: string; program?: string[]; env?: Record<string, string> }): Promise<AnkiDevices> {
     const env = ankiEnvironment({ PYTHONDONTWRITEBYTECODE: '1', ...other?.env });
     return new AnkiDevices(spawn(await ankiPython(other?.version), other?.program ?? [PROGRAM], { env }));
   }
