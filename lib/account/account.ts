@@ -106,7 +106,9 @@ export class Account {
     if (!isCsrfToken(form.text('csrf'), token)) {
       throw new PageError(403, cookieOf(http) === undefined
         ? 'Your browser did not send the cookie of this page. Please allow cookies, load the page again and repeat what you did.'
-        : 'This form was too old, so nothing was done. Please load the page again and repeat what you did.', { detail: 'no cookie, or a form of another session' });
+        : 'This form was too old, so nothing was done. Please load the page again and repeat what you did.', {
+        detail: 'no cookie, or a form of another session',
+      });
     }
     return form;
   }
@@ -130,16 +132,17 @@ export class Account {
   }
 
   async #portalSession(visit: Visit, typedName: string, session: Session | undefined): Promise<Session> {
-    if (loginNameOrNull(typedName) === null) throw new PageError(500, 'The portal gave a user name that cannot be one.', { code: 'INTERNAL', detail: 'signedInUser is no login name' });
+    if (loginNameOrNull(typedName) === null) {
+      throw new PageError(500, 'The portal gave a user name that cannot be one.', { code: 'INTERNAL', detail: 'signedInUser is no login name' });
+    }
     // whom nobody else vouches for must not be taken for gone when the authenticators are asked: see AuthenticatedUser.provider
     const isOfPortal = session?.via !== 'portal' && !(await this.#room.isKnown(typedName));
     const user = await this.#room.directory.userFor(typedName, isOfPortal ? { provider: 'portal' } : {}).catch((error: unknown) => {
-      if (error instanceof SyncError && error.code === 'PASSWORD_WRONG') throw new PageError(403, 'Your account on this sync server is disabled.', { code: error.code });
-      throw error;
+      throw error instanceof SyncError && error.code === 'PASSWORD_WRONG' ? disabled() : error;
     });
     if (session?.user.id === user.id) return session;
     const started = await this.#room.sessions.start(user, 'portal', visit.token);
-    if (started === undefined) throw new PageError(403, 'Your account on this sync server is disabled.', { code: 'PASSWORD_WRONG' });
+    if (started === undefined) throw disabled();
     visit.token = started;
     visit.entry.event = 'login.ok';
     return { user, via: 'portal', signedInSecs: Math.floor(Date.now() / 1000) };
@@ -190,6 +193,10 @@ export class Account {
     const location = /^https?:/.test(goTo) ? goTo : `${visit.home}${goTo === '' ? '' : `/${goTo}`}`;
     return seeOther(location, now === undefined ? {} : setCookie(visit.http, visit.home, now));
   }
+}
+
+function disabled(): PageError {
+  return new PageError(403, 'Your account on this sync server is disabled.', { code: 'PASSWORD_WRONG' });
 }
 
 function isSignedIn(visit: Visit): visit is SignedInVisit {

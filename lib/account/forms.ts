@@ -24,13 +24,15 @@ export async function readForm(http: HttpRequest): Promise<Form> {
     for (let chunk = await body.next(); chunk !== null; chunk = await body.next()) chunks.push(chunk);
   } catch (error) {
     body.discard();
-    if (error instanceof SyncError && error.code === 'BODY_TOO_LARGE') throw new PageError(413, 'What was sent is too long for this form.', { code: error.code });
-    throw error;
+    if (!(error instanceof SyncError) || error.code !== 'BODY_TOO_LARGE') throw error;
+    throw new PageError(413, 'What was sent is too long for this form.', { code: error.code });
   }
   const fields = new URLSearchParams(Buffer.concat(chunks).toString());
   const values = new Map<string, string>();
   for (const [name, value] of fields) {
-    if (values.size >= MAX_FIELDS || values.has(name)) throw new PageError(400, 'This form was not sent as it was shown. Please load the page again.');
+    if (values.size >= MAX_FIELDS || values.has(name)) {
+      throw new PageError(400, 'This form was not sent as it was shown. Please load the page again.');
+    }
     requireText(value);
     values.set(name, value);
   }

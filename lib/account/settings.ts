@@ -22,9 +22,11 @@ const MAX_HOURS = 24 * 365;
 const isTime = (max: number) => (value: unknown): boolean => typeof value === 'number' && value > 0 && value <= max;
 const isFlag = (value: unknown): boolean => typeof value === 'boolean';
 
+const isLoginName = (value: unknown): boolean => typeof value === 'string' && loginNameOrNull(value) !== null;
+
 const CHECKS: Readonly<Record<keyof AccountOptions, readonly [(value: unknown) => boolean, string]>> = {
   enabled: [isFlag, 'true or false'],
-  admins: [(value) => Array.isArray(value) && value.every((name) => typeof name === 'string' && loginNameOrNull(name) !== null), 'a list of login names'],
+  admins: [(value) => Array.isArray(value) && value.every(isLoginName), 'a list of login names'],
   passwords: [isFlag, 'true or false'],
   sessionHours: [isTime(MAX_HOURS), 'a number of hours, at most a year'],
   idleMinutes: [isTime(MAX_HOURS * HOUR_MINUTES), 'a number of minutes, at most a year'],

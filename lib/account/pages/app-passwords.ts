@@ -23,7 +23,11 @@ export function appPasswordsPage(room: AccountRoom, visit: SignedInVisit): Promi
   return pageFor(room, visit, {});
 }
 
-async function pageFor(room: AccountRoom, visit: SignedInVisit, { name = '', expires = '', failure }: { name?: string; expires?: string; failure?: PageError }): Promise<Page> {
+async function pageFor(
+  room: AccountRoom,
+  visit: SignedInVisit,
+  { name = '', expires = '', failure }: { name?: string; expires?: string; failure?: PageError },
+): Promise<Page> {
   const all = await keptBy(room).list(visit.session.user.id);
   return {
     title: 'App passwords',

@@ -96,7 +96,9 @@ export async function downloadCollection(room: AccountRoom, visit: SignedInVisit
   const all = downloading.get(room) ?? new Set<string>();
   downloading.set(room, all);
   if (all.has(user.id)) throw new PageError(409, 'A download of yours is on its way already.');
-  if (all.size >= MAX_DOWNLOADS) throw new PageError(503, 'Many people download at the moment. Please try again in a few minutes.', { code: 'BUSY', retryAfterSecs: 60 });
+  if (all.size >= MAX_DOWNLOADS) {
+    throw new PageError(503, 'Many people download at the moment. Please try again in a few minutes.', { code: 'BUSY', retryAfterSecs: 60 });
+  }
   all.add(user.id);
   let stream: Readable | null = null;
   try {

@@ -46,9 +46,12 @@ ${formFor(room, visit, confirm)}
 function formFor(room: AccountRoom, visit: SignedInVisit, confirm: string): Html {
   const { home, session } = visit;
   const proof = proofOf(room, visit);
-  if (proof === 'impossible') return html`<p>This server cannot ask for a password of yours, so it cannot know that it is you. Ask its administrator to delete your data.</p>`;
+  if (proof === 'impossible') {
+    return html`<p>This server cannot ask for a password of yours, so it cannot know that it is you. Ask its administrator to delete your data.</p>`;
+  }
   if (proof === 'sign in again') {
-    return html`<p>You signed in some time ago. <a href="${home}/oidc/${session.via.slice('oidc:'.length)}">Sign in again</a>, and then come back here within ten minutes.</p>`;
+    const provider = session.via.slice('oidc:'.length);
+    return html`<p>You signed in some time ago. <a href="${home}/oidc/${provider}">Sign in again</a>, and then come back here within ten minutes.</p>`;
   }
   return html`<form method="post" action="${home}/delete">
 ${csrfField(visit)}
@@ -85,12 +88,14 @@ async function requireProof(room: AccountRoom, visit: SignedInVisit, form: Form)
   const { user } = visit.session;
   const proof = proofOf(room, visit);
   if (proof === 'impossible' || proof === 'sign in again') throw new PageError(403, 'Please sign in again first.');
-  if (form.text('confirm').normalize('NFC').trim() !== user.loginName) throw new PageError(400, 'To confirm, please type your user name exactly as it is shown.');
+  if (form.text('confirm').normalize('NFC').trim() !== user.loginName) {
+    throw new PageError(400, 'To confirm, please type your user name exactly as it is shown.');
+  }
   if (proof === 'fresh') return;
   const address = visit.http.clientAddress;
-  const credentials = { username: user.loginName, password: form.text('password'), at: 'page' as const, ...(address === undefined ? {} : { clientAddress: address }) };
+  const from = address === undefined ? {} : { clientAddress: address };
   try {
-    const proven = await room.signIn.user(credentials, visit.http.signal);
+    const proven = await room.signIn.user({ username: user.loginName, password: form.text('password'), at: 'page', ...from }, visit.http.signal);
     if (proven.id === user.id) return;
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== 'PASSWORD_WRONG') throw error;

@@ -47,7 +47,8 @@ export async function signIn(room: AccountRoom, visit: Visit, form: Form): Promi
   try {
     if (username.trim() === '' || password === '') throw new PageError(400, 'Please enter user name and password.');
     const address = http.clientAddress;
-    const user = await room.signIn.user({ username, password, at: 'page', ...(address === undefined ? {} : { clientAddress: address }) }, http.signal);
+    const from = address === undefined ? {} : { clientAddress: address };
+    const user = await room.signIn.user({ username, password, at: 'page', ...from }, http.signal);
     entry.user = user.loginName;
     entry.event = 'login.ok';
     return await signedIn(room, visit, user, 'password');

@@ -1,4 +1,5 @@
 import { MAX_APP_PASSWORDS } from '../../auth/app-passwords.ts';
+import type { IssuedKey } from '../../auth/host-keys.ts';
 import type { UserEntry } from '../../auth/sqlite-users.ts';
 import { deviceName } from '../../auth/device-name.ts';
 import { failureOf } from '../failures.ts';
@@ -43,11 +44,17 @@ ${marks.length > 0 && html`<dt>Is</dt><dd>${marks.join(', ')}</dd>
 <dt>Media</dt><dd>${known(media, (each) => `${count(each.fileCount, 'file')}, ${bytes(each.totalBytes)}`)}</dd>
 <dt>App passwords</dt><dd>${appPasswords.length} of at most ${MAX_APP_PASSWORDS}</dd>
 <dt>Last error</dt><dd>${error === undefined ? 'none since the start of the server' : html`${error.code} in ${error.request}, ${moment(error.atMillis)}`}</dd>
-<dt>Devices</dt><dd>${devices.length === 0 ? 'none' : devices.map(({ client, lastSyncSecs }) => html`${deviceName(client)}, ${lastSyncSecs === undefined ? 'has not synced' : html`last sync ${moment(lastSyncSecs * 1000)}`}<br>`)}</dd>
+<dt>Devices</dt><dd>${devices.length === 0 ? 'none' : devices.map(deviceLine)}</dd>
 </dl>
-${user.id === visit.session.user.id ? html`<p>This is you. Another administrator can change your account, or <code>anki-sync user</code> at the command line.</p>` : changes(visit, user)}
+${user.id === visit.session.user.id
+    ? html`<p>This is you. Another administrator can change your account, or <code>anki-sync user</code> at the command line.</p>`
+    : changes(visit, user)}
 `,
   };
+}
+
+function deviceLine({ client, lastSyncSecs }: IssuedKey): Html {
+  return html`${deviceName(client)}, ${lastSyncSecs === undefined ? 'has not synced' : html`last sync ${moment(lastSyncSecs * 1000)}`}<br>`;
 }
 
 function changes(visit: SignedInVisit, user: UserEntry): Html {
@@ -73,8 +80,8 @@ ${form('password', html`<label for="new-password">Password</label>
 </section>
 `}<section aria-labelledby="remove">
 <h2 id="remove">Remove</h2>
-<p>Ends the account. Cards and media stay on the disk, in the folder <b><bdi>${user.folder}</bdi></b>, and whoever gets this user name next gets them: move or delete the folder first.
-Who comes from a directory, a provider, a portal or the environment can sign in again: disable them instead.</p>
+<p>Ends the account. Cards and media stay on the disk, in the folder <b><bdi>${user.folder}</bdi></b>, and whoever gets this user name next gets
+them: move or delete the folder first. Who comes from a directory, a provider, a portal or the environment can sign in again: disable them instead.</p>
 ${form('remove', html`<label for="confirm">The user name, to confirm</label>
 <input id="confirm" name="confirm" required maxlength="255" autocomplete="off" autocapitalize="none" spellcheck="false">
 <button class="danger">Remove user</button>`)}
@@ -107,7 +114,9 @@ ${typed === '' && html`<p>It is shown only once:</p>
 <code class="secret" data-copy="the password">${password}</code>`}`;
   },
   async remove({ users }, { loginName }, form) {
-    if (form.text('confirm').normalize('NFC').trim() !== loginName) throw new PageError(400, 'To confirm, please type the user name exactly as it is shown.');
+    if (form.text('confirm').normalize('NFC').trim() !== loginName) {
+      throw new PageError(400, 'To confirm, please type the user name exactly as it is shown.');
+    }
     const { keptFolder } = await users.remove(loginName);
     return html`<p>Removed <b><bdi>${loginName}</bdi></b>.${keptFolder !== null && ' The cards and media stay on the disk.'}</p>`;
   },

@@ -2,7 +2,7 @@ import type { UserEntry } from '../../auth/sqlite-users.ts';
 import { failureOf } from '../failures.ts';
 import type { Form } from '../forms.ts';
 import { bytes, moment } from '../formats.ts';
-import { html, type Fragment, type Html } from '../html.ts';
+import { html, type Html } from '../html.ts';
 import { csrfField } from '../layout.ts';
 import { newPassword } from '../new-password.ts';
 import { overviewOf } from '../overview.ts';
@@ -42,8 +42,11 @@ ${rows.length > 0 && html`<div class="scroll"><table>
 <tbody>
 ${rows}</tbody>
 </table></div>`}
-${pages > 1 && html`<nav aria-label="Pages"><ul>${page > 1 && link(page - 1, 'Previous page')}<li>Page ${page} of ${pages}</li>${page < pages && link(page + 1, 'Next page')}</ul></nav>`}
-<p class="quiet">Who signs in through a directory, a provider, a portal or the environment appears here after the first sign-in. Errors are those since the start of the server.</p>
+${pages > 1 && html`<nav aria-label="Pages"><ul>
+${page > 1 && link(page - 1, 'Previous page')}<li>Page ${page} of ${pages}</li>${page < pages && link(page + 1, 'Next page')}
+</ul></nav>`}
+<p class="quiet">Who signs in through a directory, a provider, a portal or the environment appears here after the first sign-in. Errors are those since
+the start of the server.</p>
 </section>
 ${room.hasLocalUsers && html`<section aria-labelledby="new">
 <h2 id="new">Add a user</h2>
@@ -66,9 +69,11 @@ async function rowOf(room: AccountRoom, { home }: SignedInVisit, user: UserEntry
   const devices = await room.hostKeys.list(user.id);
   const lastSyncSecs = Math.max(0, ...devices.map((device) => device.lastSyncSecs ?? 0));
   const error = room.lastErrors.of(user.loginName);
-  const size = (number: number | undefined): Fragment => (typeof overview === 'string' ? (overview === 'syncing' ? 'syncing' : 'unreadable') : number === undefined ? '–' : bytes(number));
+  const instead = overview === 'syncing' ? 'syncing' : overview === 'failed' ? 'unreadable' : '–';
+  const size = (number: number | undefined): string => (number === undefined ? instead : bytes(number));
   const { collection, media } = typeof overview === 'string' ? {} : overview;
-  return html`<tr><th scope="row"><a href="${home}/users/${user.id}"><bdi>${user.loginName}</bdi></a>${marksOf(room, user).map((mark) => html`<br><span class="quiet">${mark}</span>`)}</th>
+  const marks = marksOf(room, user).map((mark) => html`<br><span class="quiet">${mark}</span>`);
+  return html`<tr><th scope="row"><a href="${home}/users/${user.id}"><bdi>${user.loginName}</bdi></a>${marks}</th>
 <td>${devices.length}</td><td>${lastSyncSecs === 0 ? 'none known' : moment(lastSyncSecs * 1000)}</td>
 <td class="number">${size(collection?.bytes)}</td><td class="number">${size(media?.totalBytes)}</td>
 <td>${error === undefined ? 'none' : html`${error.code}, ${moment(error.atMillis)}`}</td></tr>
@@ -105,7 +110,8 @@ ${typed === '' && html`<p>The password is shown only once:</p>
 /** Who did it. What was done is in the log by itself. */
 export function tellOf(room: AccountRoom, { session, http }: SignedInVisit, detail: string): void {
   const address = http.clientAddress;
-  room.tell({ level: 'info', request: 'account page', status: 200, ms: 0, user: session.user.loginName, ...(address === undefined ? {} : { address }), detail });
+  const from = address === undefined ? {} : { address };
+  room.tell({ level: 'info', request: 'account page', status: 200, ms: 0, user: session.user.loginName, ...from, detail });
 }
 
 async function inTurn<T, R>(all: readonly T[], atOnce: number, run: (each: T) => Promise<R>): Promise<R[]> {
