@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { shipped, type Launch, type Plan, type Proxy } from './proxy.ts';
 
-const NGINX = '/usr/sbin/nginx';
-export const NJS_MODULE = '/usr/lib/nginx/modules/ngx_http_js_module.so';
+/** Another nginx than Debian's can be tried: `NGINX=/path/to/nginx NJS_MODULE=…`, the latter empty where njs is built in. */
+const NGINX = process.env['NGINX'] ?? '/usr/sbin/nginx';
+const NJS_MODULE = process.env['NJS_MODULE'] ?? '/usr/lib/nginx/modules/ngx_http_js_module.so';
+const LOAD_SCRIPTS = NJS_MODULE === '' ? '' : `load_module ${NJS_MODULE};`;
 
 export const nginxAtPath: Proxy = {
   name: 'nginx, at a path',
@@ -49,10 +51,10 @@ async function severalServers(plan: Plan, changes: Record<string, string>): Prom
 export function quickJsMissing(): string | false {
   const folder = mkdtempSync(join(tmpdir(), 'anki-sync-nginx-'));
   const file = join(folder, 'nginx.conf');
-  writeFileSync(file, `load_module ${NJS_MODULE}; pid ${folder}/pid; events {} http { js_engine qjs; }`);
+  writeFileSync(file, `${LOAD_SCRIPTS} pid ${folder}/pid; events {} http { js_engine qjs; }`);
   const { stderr } = spawnSync(NGINX, ['-t', '-c', file], { encoding: 'utf8' });
   rmSync(folder, { recursive: true, force: true });
-  return /js_engine|qjs/.test(stderr) ? 'the njs of this nginx has no js_engine qjs, which came with 0.8.6' : false;
+  return /\[emerg\].*js_engine/.test(stderr) ? 'the njs of this nginx has no js_engine qjs, which came with 0.8.6' : false;
 }
 
 function upstreamsOf({ upstreams: [one, two] }: Plan, count: 1 | 2): Record<string, string> {
@@ -85,7 +87,7 @@ ${snippet}
 /** As unkind as a site may be: everything is compressed, and the limit for bodies is the default. */
 async function nginx({ folder }: Plan, inside: string, withScript = false): Promise<Launch> {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `    ${kind}_temp_path ${folder}/temporary/${kind};`);
-  await writeFile(join(folder, 'nginx.conf'), `${withScript ? `load_module ${NJS_MODULE};` : ''}
+  await writeFile(join(folder, 'nginx.conf'), `${withScript ? LOAD_SCRIPTS : ''}
 pid ${folder}/nginx.pid;
 error_log ${folder}/error.log warn;
 worker_processes 1;
