@@ -1,0 +1,131 @@
+/** The server behind a gateway: requests go there through http-proxy-3. */
+import { EventEmitter } from 'node:events';
+import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { Readable } from 'node:stream';
+import type { ProxyServer } from 'http-proxy-3';
+import { SyncError } from '../errors.ts';
+import { ClientGone } from '../protocol/client-gone.ts';
+import { loadProxyLibrary } from './library.ts';
+
+export interface UpstreamRequest {
+  method: 'GET' | 'POST';
+  /** Below the server's address, with a slash before it: `/sync/meta`. */
+  path: string;
+  headers: Record<string, string>;
+  body?: AsyncIterable<Uint8Array>;
+  /** Aborted when nobody waits for the answer any more. */
+  signal?: AbortSignal | undefined;
+}
+
+const CONNECT_MILLIS = 10_000;
+export const TIMEOUT_MILLIS = 120_000;
+/** Idle connections are dropped before any server would: a request that meets a closing one fails. */
+const IDLE_MILLIS = 4_000;
+
+/** http-proxy-3 writes answers itself, or with `selfHandleResponse` hands them over; then all it wants to know is when the client is gone. */
+class Answering extends EventEmitter {
+  readonly writableFinished = false;
+  readonly headersSent = false;
+  readonly finished = false;
+  answered: (response: IncomingMessage) => void = () => {};
+}
+
+export class Upstream {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly #timeoutMillis: number;
+  readonly #agent: HttpAgent;
+  #proxy: Promise<ProxyServer> | undefined;
+
+  constructor(url: string, timeoutMillis = TIMEOUT_MILLIS) {
+    this.url = url.replace(/\/+$/, '');
+    this.#timeoutMillis = timeoutMillis;
+    const options = { keepAlive: true, timeout: IDLE_MILLIS };
+    this.#agent = url.startsWith('https:') ? new HttpsAgent(options) : new HttpAgent(options);
+  }
+
+  /**
+   * Resolves with the head of any answer; its body waits to be read, or destroyed.
+   *
+   * @throws SyncError UPSTREAM_UNREACHABLE, UPSTREAM_SLOW; ClientGone; and whatever `body` throws
+   */
+  async send({ method, path, headers, body, signal }: UpstreamRequest): Promise<IncomingMessage> {
+    this.#proxy ??= this.#open();
+    const proxy = await this.#proxy;
+    if (signal?.aborted === true) throw new ClientGone(signal.reason);
+    const source = Object.assign(Readable.from(body ?? [], { objectMode: false }), {
+      method, url: path, headers, httpVersionMajor: 1, socket: { destroyed: false },
+    });
+    const answering = new Answering();
+    const stop = (): void => {
+      source.destroy();
+      // it takes this for a client that is gone, and ends the request
+      answering.emit('close');
+    };
+    try {
+      return await new Promise<IncomingMessage>((resolve, reject) => {
+        let bodyError: Error | undefined;
+        source.once('error', (error) => (bodyError = error));
+        signal?.addEventListener('abort', stop, { once: true });
+        answering.answered = (response) => {
+          // whoever reads it sees it; before that nobody does
+          response.on('error', () => {});
+          response.once('close', stop);
+          resolve(response);
+        };
+        proxy.web(source as unknown as IncomingMessage, answering as unknown as ServerResponse, {}, (error) => {
+          stop();
+          if (signal?.aborted === true) reject(new ClientGone(error));
+          else reject(bodyError ?? this.#failed(error));
+        });
+      });
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async #open(): Promise<ProxyServer> {
+    const { createProxyServer } = await loadProxyLibrary();
+    const proxy = createProxyServer({
+      target: `${this.url}/`,
+      agent: this.#agent,
+      changeOrigin: true,
+      selfHandleResponse: true,
+      connectTimeout: CONNECT_MILLIS,
+    });
+    proxy.on('proxyReq', (request: ClientRequest) => {
+      request.setTimeout(this.#timeoutMillis, () => request.destroy(Object.assign(new Error('silent for too long'), { code: 'ETIMEDOUT' })));
+    });
+    proxy.on('proxyRes', (response, _request, answering) => (answering as unknown as Answering).answered(response));
+    return proxy;
+  }
+
+  #failed(error: Error): SyncError {
+    const { code = 'broken off' } = error as NodeJS.ErrnoException;
+    if (code === 'ETIMEDOUT' || code === 'ECONNECT_TIMEOUT') {
+      return new SyncError('UPSTREAM_SLOW', 'the server behind does not answer', { detail: `no answer from ${this.url} in time`, cause: error });
+    }
+    return new SyncError('UPSTREAM_UNREACHABLE', 'the server behind is not there', { detail: `${this.url} cannot be reached (${code}): does it run?`, cause: error });
+  }
+}
+
+/** Of a small answer. Past `maxBytes`, or broken off: null. */
+export async function smallBodyOf(response: IncomingMessage, maxBytes: number): Promise<Buffer | null> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const piece of response) {
+      bytes += (piece as Buffer).length;
+      if (bytes > maxBytes) return null;
+      pieces.push(piece as Buffer);
+    }
+  } catch {
+    return null;
+  }
+  return Buffer.concat(pieces);
+}
