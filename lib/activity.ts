@@ -60,6 +60,8 @@ export interface Activity {
     /** Uploads that are checked, or wait for it. */
     uploads: number;
   };
+  /** Why no sync begins now: the words that clients show. */
+  maintenance?: string;
 }
 
 /** One that has begun. */

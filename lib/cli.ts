@@ -13,6 +13,7 @@ const commands: Record<string, (args: string[], surroundings: Surroundings) => P
   serve: async (args, surroundings) => (await import('./cli/serve.ts')).serve(args, surroundings),
   config: async (args, surroundings) => (await import('./cli/config.ts')).config(args, surroundings),
   status: async (args, surroundings) => (await import('./cli/status.ts')).status(args, surroundings),
+  maintenance: async (args, surroundings) => (await import('./cli/maintenance.ts')).maintenance(args, surroundings),
   tls: async (args, surroundings) => (await import('./cli/tls.ts')).tls(args, surroundings),
   user: async (args, surroundings) => (await import('./cli/user.ts')).user(args, surroundings),
   import: async (args, surroundings) => (await import('./cli/import.ts')).importOldServer(args, surroundings),

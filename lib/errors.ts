@@ -48,9 +48,14 @@ export const ERROR_STATUS = {
   THREAD_LOST: 500,
   // 501: the words an old client expects
   CLIENT_TOO_OLD: 501,
+  // 502, 503, 504 of a gateway: the server behind it
+  UPSTREAM_UNREACHABLE: 502,
+  UPSTREAM_REFUSED: 503,
+  UPSTREAM_SLOW: 504,
   // 503: try again
   BUSY: 503,
   CLOSING: 503,
+  MAINTENANCE: 503,
   AUTH_UNAVAILABLE: 503,
   DISK_FULL: 503,
   STORAGE_FAILED: 503,

@@ -1,7 +1,7 @@
-import type { ErrorCode } from './errors.ts';
+import type { ErrorCode, SyncError } from './errors.ts';
 
 /**
- * What a person reads in Anki when the server's disk is at fault. To a status of 500 or more clients say "AnkiWeb encountered a
+ * What a person reads in Anki when the server's disk is at fault, or when whoever runs it wants no syncs now. To a status of 500 or more clients say "AnkiWeb encountered a
  * problem. Please try again in a few minutes", which is wrong twice.
  */
 const WORDS: Partial<Record<ErrorCode, string>> = {
@@ -9,6 +9,9 @@ const WORDS: Partial<Record<ErrorCode, string>> = {
   STORAGE_FAILED: 'The sync server cannot read or write its disk. Your cards on this device are fine. Please tell whoever runs the server.',
   DISK_FULL: 'The disk of the sync server is full. Your cards on this device are fine. Please tell whoever runs the server.',
   MEDIA_INDEX_DAMAGED: 'The index of your media on the sync server is damaged. Your files on this device are fine. Please tell whoever runs the server.',
+  UPSTREAM_UNREACHABLE: 'The sync server behind this address cannot be reached. Your cards on this device are fine. Please try again later, or tell whoever runs it.',
+  UPSTREAM_SLOW: 'The sync server behind this address does not answer. Your cards on this device are fine. Please try again later, or tell whoever runs it.',
+  UPSTREAM_REFUSED: 'You are signed in, but the sync server behind this address does not know you. Please tell whoever runs it: the log says more.',
   MEDIA_FOLDER_MISSING: 'Your media folder on the sync server is missing or empty. Your files on this device are fine. Please tell whoever runs the server.',
 };
 
@@ -16,8 +19,8 @@ const WORDS: Partial<Record<ErrorCode, string>> = {
  * An answer of status 200 with words that clients show as they are, or undefined where the protocol has none. `meta` may ask clients
  * to stop, all they show of the answer to an upload is its text, and media answers have `err`, but for the zip of `downloadFiles`.
  */
-export function inPlainWords(method: string, code: ErrorCode): string | undefined {
-  const words = WORDS[code];
+export function inPlainWords(method: string, { code, message }: SyncError): string | undefined {
+  const words = code === 'MAINTENANCE' ? message : WORDS[code];
   if (words === undefined) return undefined;
   switch (method) {
     case 'meta':

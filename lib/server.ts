@@ -77,6 +77,8 @@ export interface SyncServer {
   copyUser(userId: string, to: string): Promise<boolean>;
   /** What happens now. Empty before the data folder is open. */
   activity(): Activity;
+  /** From now on no sync begins, and clients show these words; those that have begun go on. Undefined ends it. */
+  maintenance(words: string | undefined): void;
   /** Lets running requests end, rolls back unfinished syncs, closes and unlocks everything. */
   close(): Promise<void>;
 }
@@ -103,6 +105,9 @@ interface Rooms {
 /** What a device asks for at the end of a sync, or at the beginning of one of media. `meta`, at the beginning of each, tells of it itself. */
 const OF_A_SYNC: ReadonlySet<string> = new Set<SyncMethod | MediaMethod>(['finish', 'upload', 'download', 'begin']);
 
+/** Whatever a client does afterwards belongs to a sync that has begun. */
+const BEGINS_A_SYNC: ReadonlySet<string> = new Set<SyncMethod | MediaMethod>(['meta', 'begin']);
+
 type Step = (rooms: Rooms, request: SyncRequest, user: User, entry: LogEntry) => Promise<HttpResponse>;
 
 /** The way of one request: route → envelope → host key → body → the user's room → answer; one log line, one catch. */
@@ -117,6 +122,7 @@ class Hall implements SyncServer {
   /** Requests without an answer so far, by their entries of the log, and when they came. */
   readonly #answering = new Map<LogEntry, number>();
   readonly #syncs = new Syncs();
+  #maintenance: string | undefined;
   /** Lines of finished syncs, which come behind those of their last requests. */
   readonly #finished = new Map<LogEntry, LogEntry>();
   #readiness: { trouble: Promise<string | undefined>; untilMillis: number } | undefined;
@@ -142,6 +148,10 @@ class Hall implements SyncServer {
     return copying.finally(() => this.#active.delete(copying));
   }
 
+  maintenance(words: string | undefined): void {
+    this.#maintenance = words === undefined || words.trim() === '' ? undefined : words.trim();
+  }
+
   activity(): Activity {
     const now = performance.now();
     const { openCollections, threads, waitingCalls, waitingUploads } = this.#rooms?.engine.activity() ?? NOTHING_OPEN;
@@ -151,6 +161,7 @@ class Hall implements SyncServer {
       openCollections,
       threads,
       queues: { users: waitingCalls, logins: this.#rooms?.limits?.waiting ?? 0, uploads: waitingUploads },
+      ...given({ maintenance: this.#maintenance }),
     };
   }
 
@@ -309,8 +320,10 @@ class Hall implements SyncServer {
     rooms.limits?.know(user.loginName, http.clientAddress);
     requireSessionKey(request);
     const leave = rooms.engine.admit(placeOf(user));
-    const sync = this.#syncs.arrived(request.method, user, entry.client, performance.now());
+    let sync: Syncing | undefined;
     try {
+      if (this.#maintenance !== undefined && BEGINS_A_SYNC.has(request.method)) throw new SyncError('MAINTENANCE', this.#maintenance);
+      sync = this.#syncs.arrived(request.method, user, entry.client, performance.now());
       const response = await this.#steps[request.method](rooms, request, user, entry);
       if (request.receivedBytes !== undefined) entry.receivedBytes = request.receivedBytes;
       entry.sentBytes = Number(response.headers['anki-original-size'] ?? response.headers['content-length']);
@@ -325,7 +338,27 @@ class Hall implements SyncServer {
     } catch (error) {
       leave();
       if (sync !== undefined && sync.kind !== 'media' && !isTakenOver(error)) this.#syncs.ended(sync);
-      const words = error instanceof SyncError ? inPlainWords(request.method, error.code) : undefined;
+      const words = error instanceof SyncError ? inPlainWords(request.method, error) : undefined;
+      if (words === undefined) throw error;
+      describe(error, entry, this.#options.base);
+      return packedResponse(request.version, words);
+    }
+  }
+
+  async #forward(
+    rooms: Rooms,
+    forwarding: Forwarding,
+    { request, http, user, entry, secrets }: { request: SyncRequest; http: HttpRequest; user: User; entry: LogEntry; secrets: string[] },
+  ): Promise<HttpResponse> {
+    try {
+      const isStillSignedIn = async (): Promise<boolean> => (await rooms.hostKeys.resolve(request.hostKey))?.id === user.id;
+      const response = await forwarding.answer({ request, http, user, secrets, isStillSignedIn });
+      const isWell = response.status < 300;
+      if (isWell && (request.method === 'meta' || OF_A_SYNC.has(request.method))) rooms.hostKeys.synced?.(request.hostKey, deviceAt(entry, ''));
+      if (response.status >= 500) [entry.level, entry.detail] = ['error', 'so says the server behind'];
+      return response;
+    } catch (error) {
+      const words = error instanceof SyncError ? inPlainWords(request.method, error) : undefined;
       if (words === undefined) throw error;
       describe(error, entry, this.#options.base);
       return packedResponse(request.version, words);
@@ -617,7 +650,7 @@ function describe(error: unknown, entry: LogEntry, base: string): void {
   }
   const known = error instanceof SyncError ? error : undefined;
   entry.code = known?.code ?? 'INTERNAL';
-  entry.level = (known?.status ?? 500) >= 500 && known?.code !== 'CLOSING' && known?.code !== 'CLIENT_TOO_OLD' ? 'error' : 'warn';
+  entry.level = (known?.status ?? 500) >= 500 && known?.code !== 'CLOSING' && known?.code !== 'MAINTENANCE' && known?.code !== 'CLIENT_TOO_OLD' ? 'error' : 'warn';
   const detail = known === undefined ? (error instanceof Error ? (error.stack ?? error.message) : String(error)) : (known.detail ?? known.message);
   entry.detail = known !== undefined && known.status >= 500 && known.stack !== undefined && entry.code === 'INTERNAL' ? `${detail}\n${known.stack}` : detail;
   if (known?.code === 'COLLECTION_DAMAGED') entry.detail += `; ${wayBack(known.snapshot, entry.user ?? 'NAME', base)}`;

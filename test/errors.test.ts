@@ -12,7 +12,7 @@ test('the documentation has every code with its status, and no other', () => {
 test('nothing that passes by itself is a 400, and nothing but credentials is a 403', () => {
   const codes = (status: number): string[] => Object.entries(ERROR_STATUS).filter(([, of]) => of === status).map(([code]) => code).sort();
   assert.deepEqual(codes(403), ['HOST_KEY_UNKNOWN', 'PASSWORD_WRONG']);
-  assert.deepEqual(codes(503), ['AUTH_UNAVAILABLE', 'BUSY', 'CLOSING', 'DISK_FULL', 'MEDIA_FOLDER_MISSING', 'STORAGE_FAILED']);
+  assert.deepEqual(codes(503), ['AUTH_UNAVAILABLE', 'BUSY', 'CLOSING', 'DISK_FULL', 'MAINTENANCE', 'MEDIA_FOLDER_MISSING', 'STORAGE_FAILED', 'UPSTREAM_REFUSED']);
 });
 
 test('an error knows its status, and when to come again', () => {

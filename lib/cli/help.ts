@@ -6,6 +6,7 @@ export function helpText(): string {
 
   serve                  starts the server; stop it with Ctrl+C
   status                 tells what the running server does: who syncs, what is open, memory; --watch goes on
+  maintenance on|off     lets no sync begin, and tells people why in Anki; syncs that run end
   tls self-signed        makes a certificate for https, and an authority that devices can trust
   config                 prints all settings, and where each comes from; takes the flags of serve
   user add NAME          adds a user; the password is asked for, or is the first line of standard input
@@ -96,6 +97,10 @@ tls self-signed:
   --host LIST            names and addresses by which devices reach the server, with commas; once more: those of before
   --to FOLDER            for ca.pem, cert.pem, key.pem (default ./tls)
   --days NUMBER          how long the certificate is valid (default 397; at most 825)
+
+maintenance on:
+  --message TEXT         what people read in Anki
+  --wait                 until nobody is syncing
 
 status:
   --watch                once a second, until Ctrl+C

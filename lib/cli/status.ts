@@ -17,8 +17,6 @@ export interface ServerStatus extends Activity {
   url: string;
   uptimeSecs: number;
   rssBytes: number;
-  /** Why no sync begins now. */
-  maintenance?: string;
 }
 
 const BETWEEN_MILLIS = 1_000;
