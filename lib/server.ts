@@ -345,26 +345,6 @@ class Hall implements SyncServer {
     }
   }
 
-  async #forward(
-    rooms: Rooms,
-    forwarding: Forwarding,
-    { request, http, user, entry, secrets }: { request: SyncRequest; http: HttpRequest; user: User; entry: LogEntry; secrets: string[] },
-  ): Promise<HttpResponse> {
-    try {
-      const isStillSignedIn = async (): Promise<boolean> => (await rooms.hostKeys.resolve(request.hostKey))?.id === user.id;
-      const response = await forwarding.answer({ request, http, user, secrets, isStillSignedIn });
-      const isWell = response.status < 300;
-      if (isWell && (request.method === 'meta' || OF_A_SYNC.has(request.method))) rooms.hostKeys.synced?.(request.hostKey, deviceAt(entry, ''));
-      if (response.status >= 500) [entry.level, entry.detail] = ['error', 'so says the server behind'];
-      return response;
-    } catch (error) {
-      const words = error instanceof SyncError ? inPlainWords(request.method, error) : undefined;
-      if (words === undefined) throw error;
-      describe(error, entry, this.#options.base);
-      return packedResponse(request.version, words);
-    }
-  }
-
   /** A method of the protocol without a step does not compile. */
   readonly #steps: Record<Exclude<SyncMethod, 'hostKey'> | MediaMethod, Step> = {
     meta: async (rooms, request, user, entry) => {
