@@ -70,9 +70,10 @@ export class Sessions {
    * Answers the new cookie's token. Nobody has seen it before, so that whoever knows an earlier one of this browser is not signed in with it.
    *
    * @param before the browser's token until now, whose session ends
-   * @returns undefined when the user was removed or disabled meanwhile
+   * @param passwordMark of the login; see `Device.passwordMark`
+   * @returns undefined when the user was removed or disabled, or got another password, meanwhile
    */
-  async start(user: User, via: SignedInVia, before: string | undefined, signedInSecs = this.#nowSecs()): Promise<string | undefined> {
+  async start(user: User, via: SignedInVia, before: string | undefined, signedInSecs = this.#nowSecs(), passwordMark?: string): Promise<string | undefined> {
     const token = newToken();
     const seal = via === 'password' ? await this.#seal(token, user) : null;
     if (seal === undefined) return undefined;
@@ -83,7 +84,7 @@ export class Sessions {
       seal,
       signed_in_secs: signedInSecs,
       used_secs: this.#nowSecs(),
-    }, before === undefined ? null : hashOf(before), MAX_SESSIONS);
+    }, before === undefined ? null : hashOf(before), MAX_SESSIONS, passwordMark ?? null);
     return added ? token : undefined;
   }
 

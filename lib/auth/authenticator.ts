@@ -63,6 +63,8 @@ export interface AuthenticatedUser {
    * not taken for gone because the authenticators do not know them.
    */
   provider?: string;
+  /** Of users of the data folder: SHA-256 of the stored hash that the password was right for. See `Device.passwordMark`. */
+  passwordMark?: string;
 }
 
 /** A user as the core knows one. The three are different things: none is derived from another after the first mapping. */

@@ -31,6 +31,8 @@ export interface Device {
   appPasswordId?: string;
   /** Seconds since 1970 from which the key is none any more. */
   expiresSecs?: number;
+  /** What the login was made with. Where the user has another password by the time that the key is written down, there is no key. */
+  passwordMark?: string;
 }
 
 /** A host key is a device: nothing of which the key could be rebuilt. */

@@ -11,7 +11,7 @@ export interface SignInOptions {
   limits?: LoginLimits | undefined;
 }
 
-export interface SignedIn extends Pick<AuthenticatedUser, 'appPasswordId' | 'expiresSecs'> {
+export interface SignedIn extends Pick<AuthenticatedUser, 'appPasswordId' | 'expiresSecs' | 'passwordMark'> {
   user: User;
 }
 
@@ -55,8 +55,11 @@ export class SignIn {
   async #check(credentials: Credentials): Promise<SignedIn | null> {
     const found = await this.#options.authenticator.authenticate(credentials);
     if (found === null) return null;
-    const { loginName, appPasswordId, expiresSecs, provider } = found;
-    if (appPasswordId === undefined) return { user: await this.#options.directory.userFor(loginName, { provider: provider ?? null }) };
+    const { loginName, appPasswordId, expiresSecs, provider, passwordMark } = found;
+    if (appPasswordId === undefined) {
+      const user = await this.#options.directory.userFor(loginName, { provider: provider ?? null });
+      return { user, ...(passwordMark === undefined ? {} : { passwordMark }) };
+    }
     // an app password says nothing of where the person comes from
     const user = await this.#options.directory.userFor(loginName);
     return { user, appPasswordId, ...(expiresSecs === undefined ? {} : { expiresSecs }) };

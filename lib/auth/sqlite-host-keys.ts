@@ -50,7 +50,7 @@ export class SqliteHostKeys implements HostKeys {
     this.#options = { softLimit: 100, unusedDays: 180, hardLimit: 1000, now: Date.now, ...options };
   }
 
-  /** @throws SyncError PASSWORD_WRONG when the user was removed or disabled meanwhile */
+  /** @throws SyncError PASSWORD_WRONG when the user was removed or disabled, or got another password, meanwhile */
   async issue(user: User, device: Device): Promise<string> {
     const row = this.#database.userById(user.id);
     if (row === undefined) throw gone();
@@ -64,6 +64,7 @@ export class SqliteHostKeys implements HostKeys {
       address: device.address?.slice(0, MAX_CLIENT_CHARS) ?? null,
       appPasswordId: device.appPasswordId ?? null,
       expiresSecs: device.expiresSecs ?? null,
+      passwordMark: device.passwordMark ?? null,
       nowSecs: Math.floor(now() / 1000),
       softLimit,
       unusedDays,
@@ -177,5 +178,5 @@ export function hashOf(key: string): string {
 }
 
 function gone(): SyncError {
-  return new SyncError('PASSWORD_WRONG', 'wrong user name or password', { detail: 'the user was removed or disabled during the login' });
+  return new SyncError('PASSWORD_WRONG', 'wrong user name or password', { detail: 'the user was removed or disabled, or got another password, during the login' });
 }

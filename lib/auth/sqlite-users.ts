@@ -6,7 +6,7 @@ import { PasswordHasher } from './password-hash.ts';
 import type { PasswordHasherOptions } from './password-hash.ts';
 import { userOf, type UsersDatabase } from './users-database.ts';
 import { UsersError } from './users-error.ts';
-import type { EndedKeys, UserRow } from './users-writes.ts';
+import { passwordMarkOf, type EndedKeys, type UserRow } from './users-writes.ts';
 
 const MAX_PASSWORD_BYTES = 1024;
 
@@ -35,7 +35,8 @@ export class SqliteUsers implements Authenticator {
   }
 
   /** @throws SyncError BUSY, AUTH_UNAVAILABLE */
-  async authenticate({ username, password }: Credentials): Promise<AuthenticatedUser | null> {
+  async authenticate(credentials: Credentials): Promise<AuthenticatedUser | null> {
+    const { username, password } = credentials;
     if (!isUsablePassword(password)) return null;
     const name = loginNameOrNull(username);
     const row = name === null ? undefined : this.#database.userByLoginName(name);
@@ -43,9 +44,10 @@ export class SqliteUsers implements Authenticator {
     const right = await this.#hasher.verify(password, hash);
     if (!right || row === undefined || hash === null || row.disabled !== 0) return null;
     const current = this.#hasher.isOutdated(hash) ? await this.#rehash(row.id, hash, password) : hash;
-    // the password may have been changed, or the user removed, while the hash was computed
+    // the user may have been removed, or the password changed, or hashed anew by another login, while the hash was computed
     const now = this.#database.userById(row.id);
-    return now?.password_hash === current && now.disabled === 0 ? { loginName: row.login_name } : null;
+    if (now === undefined || now.disabled !== 0) return null;
+    return now.password_hash === current ? { loginName: row.login_name, passwordMark: passwordMarkOf(current) } : this.authenticate(credentials);
   }
 
   /** Whoever has a password here, or was shut out here, does not get in elsewhere. @throws SyncError AUTH_UNAVAILABLE, BUSY */

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { opendirSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
 import { chooseFolder, foldFolder } from './folder-names.ts';
@@ -58,6 +58,8 @@ export interface NewKey {
   address: string | null;
   appPasswordId: string | null;
   expiresSecs: number | null;
+  /** Null: the login rests on no password of the data folder. */
+  passwordMark: string | null;
   nowSecs: number;
   /** Above this many keys of the user, those unused for `unusedDays` end. */
   softLimit: number;
@@ -268,10 +270,10 @@ export const WRITES = {
     }
   },
 
-  /** In place of `replacedHash`, if that is given. False when the user is gone or disabled. Above `maxCount` of the user, the oldest end. */
-  addPageSession({ db }: WriteContext, session: PageSessionRow, replacedHash: string | null, maxCount: number): boolean {
+  /** In place of `replacedHash`, if that is given. False as for `addKey`. Above `maxCount` of the user, the oldest end. */
+  addPageSession({ db }: WriteContext, session: PageSessionRow, replacedHash: string | null, maxCount: number, passwordMark: string | null): boolean {
     db.prepare('DELETE FROM page_sessions WHERE session_hash = ?').run(replacedHash);
-    if (db.prepare('SELECT 1 FROM users WHERE id = ? AND NOT disabled').get(session.user_id) === undefined) return false;
+    if (!maySignIn(db, session.user_id, passwordMark)) return false;
     db.prepare(`INSERT INTO page_sessions (session_hash, user_id, via, seal, signed_in_secs, used_secs)
       VALUES (@session_hash, @user_id, @via, @seal, @signed_in_secs, @used_secs)`).run(session);
     db.prepare(`DELETE FROM page_sessions WHERE session_hash IN (
@@ -297,12 +299,10 @@ export const WRITES = {
     db.prepare('DELETE FROM audit WHERE number <= ?').run(upTo);
   },
 
-  /** False when the user is gone or disabled. */
+  /** False when the user is gone or disabled, or has another password, since it was looked at. */
   addKey({ db }: WriteContext, key: NewKey): boolean {
-    const active = db.prepare('SELECT 1 FROM users WHERE id = ? AND NOT disabled').get(key.userId);
-    if (active === undefined) return false;
+    if (!maySignIn(db, key.userId, key.passwordMark)) return false;
     const today = Math.floor(key.nowSecs / SECS_PER_DAY);
-    // revoked since it was looked at
     if (key.appPasswordId !== null && db.prepare('SELECT 1 FROM app_passwords WHERE id = ?').get(key.appPasswordId) === undefined) return false;
     db.prepare(`INSERT INTO host_keys (key_hash, key_id, user_id, client, address, issued_secs, last_used_day, app_password_id, expires_secs)
       VALUES (@keyHash, @keyId, @userId, @client, @address, @nowSecs, @today, @appPasswordId, @expiresSecs)`).run({ ...key, today });
@@ -347,6 +347,18 @@ export const WRITES = {
     for (const sync of syncs) mark.run(sync);
   },
 };
+
+/** A login takes a while: whoever changes a password to shut somebody out must not leave that one in, who was just signing in. */
+function maySignIn(db: Database, userId: string, passwordMark: string | null): boolean {
+  const passwordHash = db.prepare<[string], string | null>('SELECT password_hash FROM users WHERE id = ? AND NOT disabled').pluck().get(userId);
+  if (passwordHash === undefined) return false;
+  return passwordMark === null || (passwordHash !== null && passwordMark === passwordMarkOf(passwordHash));
+}
+
+/** See `Device.passwordMark`. */
+export function passwordMarkOf(passwordHash: string): string {
+  return hash('sha256', passwordHash, 'base64url');
+}
 
 function hasFolder({ base, caseSensitive }: WriteContext, loginName: string): boolean {
   const key = loginKey(loginName, caseSensitive);

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Sessions } from '../../lib/account/sessions.ts';
 import { PasswordHasher } from '../../lib/auth/password-hash.ts';
+import { SignIn } from '../../lib/auth/sign-in.ts';
 import { SqliteHostKeys } from '../../lib/auth/sqlite-host-keys.ts';
 import { SqliteUsers } from '../../lib/auth/sqlite-users.ts';
 import { SqliteUserDirectory } from '../../lib/auth/user-directory.ts';
@@ -37,7 +39,7 @@ test('an added user signs in, in whatever case and Unicode form the name is type
   await withUsers(async ({ users }) => {
     await users.add('Zo\u00eb@Example.org', 'secret');
     for (const typed of ['Zo\u00eb@Example.org', 'zoe\u0308@example.ORG', ' zo\u00eb@example.org ']) {
-      assert.deepEqual(await users.authenticate({ username: typed, password: 'secret' }), { loginName: 'Zo\u00eb@Example.org' });
+      assert.equal((await users.authenticate({ username: typed, password: 'secret' }))?.loginName, 'Zo\u00eb@Example.org');
     }
   });
 });
@@ -218,6 +220,30 @@ test('a login that began before the password was changed does not succeed after'
     await users.setPassword('ann', 'new');
     letGo();
     assert.equal(await login, null);
+  });
+});
+
+test('a login whose password was right just before it was changed gets no key any more, and a browser no session', async () => {
+  await withUsers(async ({ users, keys, database }) => {
+    const directory = new SqliteUserDirectory(database);
+    const sessions = new Sessions({ database, maxSecs: 1000, idleSecs: 1000, basisOf: () => undefined });
+    const signIn = new SignIn({ authenticator: users, directory });
+    await users.add('ann', 'old');
+    const before = await signIn.signedIn({ username: 'ann', password: 'old' });
+    await users.setPassword('ann', 'new');
+    await assert.rejects(keys.issue(before.user, { ...DEVICE, ...before }), { code: 'PASSWORD_WRONG' });
+    assert.equal(await sessions.start(before.user, 'password', undefined, undefined, before.passwordMark), undefined);
+    const after = await signIn.signedIn({ username: 'ann', password: 'new' });
+    assert.equal((keys.resolve(await keys.issue(after.user, { ...DEVICE, ...after })))?.loginName, 'ann');
+    assert.ok(await sessions.start(after.user, 'password', undefined, undefined, after.passwordMark));
+  });
+});
+
+test('devices that sign in at the same time, while a hash with old parameters is replaced, all get in', async () => {
+  await withUsers(async ({ users, database }) => {
+    await users.add('ann', 'secret');
+    const newer = new SqliteUsers(database, { hasher: new PasswordHasher({ ...CHEAP, passes: 2 }) });
+    assert.deepEqual(await Promise.all([1, 2, 3].map(() => signsIn(newer, 'ann', 'secret'))), [true, true, true]);
   });
 });
 

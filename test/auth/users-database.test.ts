@@ -185,7 +185,8 @@ test('a write that fails leaves no trace, and the next one works', async () => {
     const meddler = new Database(usersDatabasePath(base));
     meddler.exec(`CREATE TRIGGER meddle BEFORE DELETE ON users BEGIN SELECT RAISE(ABORT, 'no'); END`);
     await database.write('addKey', {
-      keyHash: 'h', keyId: 'k', userId: ann.id, client: '', address: null, appPasswordId: null, expiresSecs: null, nowSecs: 0, softLimit: 9, unusedDays: 9, hardLimit: 9,
+      keyHash: 'h', keyId: 'k', userId: ann.id, client: '', address: null, appPasswordId: null, expiresSecs: null, passwordMark: null,
+      nowSecs: 0, softLimit: 9, unusedDays: 9, hardLimit: 9,
     });
     await assert.rejects(database.write('removeUser', ann.id), { code: 'AUTH_UNAVAILABLE', status: 503 });
     assert.equal(database.keysOf(ann.id).length, 1); // ended in the same transaction, so not ended

@@ -48,10 +48,10 @@ export async function signIn(room: AccountRoom, visit: Visit, form: Form): Promi
     if (username.trim() === '' || password === '') throw new PageError(400, 'Please enter user name and password.');
     const address = http.clientAddress;
     const from = address === undefined ? {} : { clientAddress: address };
-    const user = await room.signIn.user({ username, password, at: 'page', ...from }, http.signal);
+    const { user, passwordMark } = await room.signIn.signedIn({ username, password, at: 'page', ...from }, http.signal);
     entry.user = user.loginName;
     entry.event = 'login.ok';
-    return await signedIn(room, visit, user, 'password');
+    return await signedIn(room, visit, user, 'password', undefined, passwordMark);
   } catch (error) {
     if (error instanceof SyncError) entry.event = loginEvent(error);
     const failure = failureOf(error);
@@ -67,8 +67,15 @@ export async function signIn(room: AccountRoom, visit: Visit, form: Form): Promi
 }
 
 /** For every way in: another cookie, and the page that people come for. */
-export async function signedIn(room: AccountRoom, visit: Visit, user: User, via: SignedInVia, signedInSecs?: number): Promise<Redirect> {
-  const token = await room.sessions.start(user, via, visit.token, signedInSecs);
+export async function signedIn(
+  room: AccountRoom,
+  visit: Visit,
+  user: User,
+  via: SignedInVia,
+  signedInSecs?: number,
+  passwordMark?: string,
+): Promise<Redirect> {
+  const token = await room.sessions.start(user, via, visit.token, signedInSecs, passwordMark);
   if (token === undefined) throw new SyncError('PASSWORD_WRONG', 'wrong user name or password', { detail: 'the user was removed or disabled during the login' });
   return { goTo: '', cookie: { token } };
 }
