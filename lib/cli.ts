@@ -21,6 +21,7 @@ const commands: Record<string, (args: string[], surroundings: Surroundings) => P
   backup: async (args, surroundings) => (await import('./cli/backup.ts')).backup(args, surroundings),
   restore: async (args, surroundings) => (await import('./cli/restore.ts')).restore(args, surroundings),
   snapshots: async (args, surroundings) => (await import('./cli/snapshots.ts')).snapshots(args, surroundings),
+  doctor: async (args, surroundings) => (await import('./cli/doctor.ts')).doctor(args, surroundings),
   async version(_args, { output }) {
     output.write(`${packageVersion()}\n`);
     return 0;

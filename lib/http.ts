@@ -10,6 +10,8 @@ export interface HttpRequest {
   headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   /** Raw bytes of the body, read once; a stream that fails means the client went away. */
   body: ByteSource | null;
+  /** `1.1`, where the adapter knows it. Only told to whoever examines a deployment. */
+  httpVersion?: string;
   /** For the log and rate limits; already resolved by the adapter from whatever proxy it trusts. */
   clientAddress?: string;
   /** `https` or `http`, as the client sees it. Only used to show URLs. */

@@ -26,6 +26,7 @@ import type { AuditRow } from './auth/users-writes.ts';
 import { withAppPasswords } from './auth/with-app-passwords.ts';
 import { MAX_STRING_CHARS, type Answer, type JsonStep } from './engine/calls.ts';
 import { Engine } from './engine/pool.ts';
+import { DoctorEcho } from './doctor-echo.ts';
 import { SyncError } from './errors.ts';
 import { inPlainWords } from './plain-words.ts';
 import { headerOf, type HttpRequest, type HttpResponse } from './http.ts';
@@ -118,6 +119,7 @@ class Hall implements SyncServer {
   #active = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
   #account: Promise<Account> | undefined;
+  readonly #doctor: DoctorEcho;
   readonly #lastErrors = new LastErrors();
   /** Requests without an answer so far, by their entries of the log, and when they came. */
   readonly #answering = new Map<LogEntry, number>();
@@ -129,6 +131,7 @@ class Hall implements SyncServer {
 
   constructor(options: CheckedOptions) {
     this.#options = options;
+    this.#doctor = new DoctorEcho(options);
     this.ready = this.#open().then((rooms) => {
       this.#rooms = rooms;
     });
@@ -224,6 +227,7 @@ class Hall implements SyncServer {
   }
 
   async #close(): Promise<void> {
+    this.#doctor.close();
     await this.ready.catch(() => {});
     await Promise.allSettled(this.#active);
     const rooms = this.#rooms;
@@ -292,6 +296,7 @@ class Hall implements SyncServer {
     if (this.#rooms === undefined) await this.ready;
     const rooms = this.#rooms!;
     if (route.kind === 'health') return plain(200, 'ok');
+    if (route.kind === 'doctor') return this.#doctor.respond(http);
     if (route.kind === 'ready') return this.#ready(rooms, entry);
     if (route.kind === 'account') return (await this.#accountOf(rooms)).respond(http, route.path, entry);
 

@@ -22,6 +22,7 @@ export async function exchange(server: Handler, req: IncomingMessage, res: Serve
   const response = await server.handle({
     ...place,
     method: req.method ?? 'GET',
+    httpVersion: req.httpVersion,
     headers: req.headers,
     body: bodyOf(req),
     // made for whoever asks: only a login does

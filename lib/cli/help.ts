@@ -28,6 +28,7 @@ export function helpText(): string {
   backup [NAME]          copies all users or some, while they sync, to a folder or a zip file
   restore [NAME]         brings users back from a backup, or one from a snapshot; what it replaces is kept as a snapshot
   snapshots NAME         lists what full uploads and restores replaced
+  doctor URL             tells what is wrong with a server, or with the proxy in front of it, as Anki meets them (exit code 1 if anything is)
   version                prints the version
   help                   prints this
 
@@ -120,6 +121,14 @@ restore (the server must be stopped):
 
 check:
   --deep                 reads every media file and every snapshot too
+
+doctor:
+  --user NAME            signs in too; the password is asked for, or is the first line of standard input
+  --password-file FILE   the password of --user
+  --ca FILE              trust these authorities (PEM) as well
+  --body-mib NUMBER      how large a body has to pass (default 8, at most 128)
+  --slow-secs NUMBER     how long something slow may take (default 35, at most 120; 0: nothing slow is tried)
+  --json                 one JSON object
 
 The official server's variables work too: SYNC_BASE, SYNC_HOST, SYNC_PORT, SYNC_USER1=name:password (SYNC_USER2, …),
 SYNC_IP_HEADER, MAX_SYNC_PAYLOAD_MEGS. With any of them set, its defaults hold for the others: 0.0.0.0, 8080, ~/.syncserver.

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { shellWord } from '../way-back.ts';
 import type { Environment } from './settings.ts';
 
 export { shellWord };
+export { packageVersion } from '../package-version.ts';
 
 /** What a command may touch of the process around it. */
 export interface Surroundings {
@@ -23,11 +23,6 @@ export function processSurroundings(): Surroundings {
   process.stdout.on('error', () => {});
   process.stderr.on('error', () => {});
   return { env: process.env, homeFolder: homedir(), input: process.stdin, output: process.stdout, errors: process.stderr };
-}
-
-export function packageVersion(): string {
-  const { version } = createRequire(import.meta.url)('anki-sync-middleware/package.json') as { version: string };
-  return version;
 }
 
 /**

@@ -2,7 +2,7 @@
 import { SyncError } from '../errors.ts';
 import { isMediaMethod, isSyncMethod, MEDIA_METHODS, SYNC_METHODS, type MediaMethod, type MethodRoute, type SyncMethod } from './methods.ts';
 
-export type Route = MethodRoute | { kind: 'health' } | { kind: 'ready' } | { kind: 'landing' } | { kind: 'account'; path: string[] };
+export type Route = MethodRoute | { kind: 'health' } | { kind: 'ready' } | { kind: 'landing' } | { kind: 'doctor' } | { kind: 'account'; path: string[] };
 
 /**
  * `url` is path and query with the mount path stripped. The last two segments decide, so that what users mistype works:
@@ -31,6 +31,7 @@ export function routeOf(httpMethod: string, url: string): Route {
     if (httpMethod !== 'POST') throw new SyncError('HTTP_METHOD_WRONG', 'sync methods are sent by POST', { detail: redirectHint(reads) });
     if (family === 'sync' && isSyncMethod(name)) return { kind: 'sync', method: name };
     if (family === 'msync' && isMediaMethod(name)) return { kind: 'media', method: name };
+    if (name === 'doctor') return { kind: 'doctor' };
     throw new SyncError('METHOD_UNKNOWN', `no such method of /${family}`);
   }
   // after the methods: people enter the address of their account page in Anki

@@ -1,0 +1,42 @@
+/** The address itself, before anybody is asked. */
+import { addressGroup } from '../../auth/address-group.ts';
+import { right, warning, wrong, type Finding } from '../finding.ts';
+import type { Visit } from '../visit.ts';
+
+const CHECK = 'address';
+
+/** Corrects `visit.base` where Anki would not, so that the other checks find more than that. */
+export async function checkAddress(visit: Visit): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const { base } = visit;
+  const last = base.pathname.split('/').filter((segment) => segment !== '').at(-1);
+  if (base.search !== '' || base.hash !== '') {
+    [base.search, base.hash] = ['', ''];
+    findings.push(wrong(CHECK, 'ADDRESS_NOT_THE_SERVERS', 'the address goes on after a ? or #'));
+  }
+  if (last === 'sync' || last === 'msync') {
+    base.pathname = withoutLast(base.pathname);
+    findings.push(wrong(CHECK, 'ADDRESS_DOUBLED_SYNC', `the address ends with ${last}/, which Anki appends by itself: it is ${base.href}`));
+  } else if (last === 'account') {
+    base.pathname = withoutLast(base.pathname);
+    findings.push(wrong(CHECK, 'ADDRESS_NOT_THE_SERVERS', `this is the address of the account page: it is ${base.href} for Anki`));
+  } else if (!base.pathname.endsWith('/')) {
+    base.pathname += '/';
+    findings.push(wrong(CHECK, 'SLASH_MISSING', `the slash at the end is missing: it is ${base.href}`));
+  }
+  return findings.length > 0 ? findings : [right(CHECK, base.href)];
+}
+
+function withoutLast(path: string): string {
+  return path.replace(/\/[^/]*\/*$/, '/').replace(/\/+$/, '/');
+}
+
+/** Where nobody else can listen, http is fine. */
+export async function checkEncryption({ base, peer }: Visit): Promise<Finding[]> {
+  if (base.protocol === 'https:' || peer === undefined || isNear(peer)) return [];
+  return [warning('encryption', 'NOT_ENCRYPTED', 'http, to an address of the public internet')];
+}
+
+function isNear(peer: string): boolean {
+  return addressGroup(peer).isShared;
+}
