@@ -166,7 +166,8 @@ describe('the account page in chromium', { skip: missing }, () => {
     await page.goto(`${server.url}account/devices`);
     const time = page.locator('td time').first();
     const [shown, written] = [await time.innerText(), await time.getAttribute('datetime')];
-    assert.equal(shown, new Date(written!).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'Pacific/Auckland' }));
+    const there = new Date(written!).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: 'Pacific/Auckland' });
+    assert.equal(/\d\d:\d\d/.exec(shown!)?.[0], there);
     assert.deepEqual(said, []);
   });
 
