@@ -62,9 +62,9 @@ for (const [from, hash] of [['an old community server', oldHash('Ada', 'secret')
       const user = await users.addWithHash('Ada', keptHash('Ada', hash));
       assert.equal(await users.authenticate({ username: 'ada', password: 'wrong' }), null);
       assert.equal(database.userById(user.id)!.password_hash, keptHash('Ada', hash));
-      assert.deepEqual(await users.authenticate({ username: 'ada', password: 'secret' }), { loginName: 'Ada' });
+      assert.equal((await users.authenticate({ username: 'ada', password: 'secret' }))?.loginName, 'Ada');
       assert.match(database.userById(user.id)!.password_hash!, /^\$(argon2id|scrypt)\$/);
-      assert.deepEqual(await users.authenticate({ username: 'ADA', password: 'secret' }), { loginName: 'Ada' });
+      assert.equal((await users.authenticate({ username: 'ADA', password: 'secret' }))?.loginName, 'Ada');
       assert.equal(await users.verify('ada', 'wrong'), 'wrong');
     } finally {
       await database.close();
