@@ -199,7 +199,7 @@ class Hall implements SyncServer {
         oidc: oidcProviders(this.#options.oidc ?? [], sqliteOidcSubjects(auth.database, authenticator)),
         hostKeys: restingHostKeys({ providers: this.#options.oidc ?? [], database: auth.database, hostKeys: basedHostKeys({
           hostKeys: recheckedHostKeys({
-            hostKeys: keysElsewhere === undefined ? auth.hostKeys : auditedHostKeys(keysElsewhere, (userId, count) => this.#revoked(directory, userId, count)),
+            hostKeys: keysElsewhere === undefined ? auth.hostKeys : auditedHostKeys(keysElsewhere, auth.database, (userId, count) => this.#revoked(directory, userId, count)),
             authenticator,
             tell: (level, detail) => this.#tell({ level, request: 'recheck', status: 0, ms: 0, detail }),
           }),

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Authenticator, KeyBasis, User } from './authenticator.ts';
-import type { Device, HostKeys, IssuedKey } from './host-keys.ts';
+import { endKeys, type Device, type HostKeys, type IssuedKey } from './host-keys.ts';
 import type { UsersDatabase } from './users-database.ts';
 
 export interface BasedHostKeysOptions {
@@ -102,11 +102,6 @@ class BasedHostKeys implements HostKeys {
 /** Users whom a provider of single sign-on vouches for are not gone because the file does not know them. */
 function basisOf(user: User, basis: KeyBasis): KeyBasis {
   return basis === null && user.provider !== undefined ? undefined : basis;
-}
-
-async function endKeys(hostKeys: HostKeys, userId: string, ends: 'all' | 'own'): Promise<void> {
-  if (ends === 'all') return void await hostKeys.revoke(userId);
-  for (const { keyId, appPasswordId } of await hostKeys.list(userId)) if (appPasswordId === undefined) await hostKeys.revoke(userId, keyId);
 }
 
 const NONE = `${MARK}none`;

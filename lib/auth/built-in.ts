@@ -22,7 +22,7 @@ export interface BuiltInAuthOptions {
   officialKeys?: boolean;
   /** What a changed password ends: all host keys and app passwords of the user, or only the keys that it was used for itself. Default `all`. */
   passwordChangeEnds?: 'all' | 'own';
-  /** Where host keys are kept, if that is not in the data folder: those of an app password are ended there. */
+  /** Where host keys are kept, if that is not in the data folder: those of an app password, or of a password that changes, are ended there. */
   keysElsewhere?: HostKeys;
   /** Whose changes these are, for the log: `the command line`. */
   by?: string;
@@ -53,7 +53,11 @@ export async function openBuiltInAuth(base: string, options: BuiltInAuthOptions 
   const hasher = new PasswordHasher(options.passwords);
   const directory = new SqliteUserDirectory(database);
   const passwordChangeEnds = options.passwordChangeEnds ?? 'all';
-  const users = new SqliteUsers(database, { hasher, passwordChangeEnds });
+  const users = new SqliteUsers(database, {
+    hasher,
+    passwordChangeEnds,
+    ...(options.keysElsewhere !== undefined && { keysElsewhere: options.keysElsewhere }),
+  });
   const appPasswords = new SqliteAppPasswords(database, {
     ...(options.keys?.now !== undefined && { now: options.keys.now }),
     ...(options.keysElsewhere !== undefined && { keysElsewhere: options.keysElsewhere }),

@@ -47,3 +47,13 @@ export interface IssuedKey {
   lastSyncSecs?: number | undefined;
   appPasswordId?: string | undefined;
 }
+
+/** All of a user's, or those that no app password was used for. Answers how many. */
+export async function endKeys(hostKeys: HostKeys, userId: string, ends: 'all' | 'own'): Promise<number> {
+  if (ends === 'all') return hostKeys.revoke(userId);
+  let ended = 0;
+  for (const { keyId, appPasswordId } of await hostKeys.list(userId)) {
+    if (appPasswordId === undefined) ended += await hostKeys.revoke(userId, keyId);
+  }
+  return ended;
+}

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AuthenticatedUser, Authenticator, Credentials, User } from './authenticator.ts';
+import { endKeys, type HostKeys } from './host-keys.ts';
 import { loginNameOrNull, normaliseLoginName } from './login-names.ts';
 import { PasswordHasher } from './password-hash.ts';
 import type { PasswordHasherOptions } from './password-hash.ts';
@@ -27,9 +28,15 @@ export class SqliteUsers implements Authenticator {
   readonly #database: UsersDatabase;
   readonly #hasher: PasswordHasher;
   readonly #passwordChangeEnds: 'all' | 'own';
+  readonly #keysElsewhere: HostKeys | undefined;
 
-  constructor(database: UsersDatabase, options: { hasher?: PasswordHasher; passwordChangeEnds?: 'all' | 'own' } & PasswordHasherOptions = {}) {
+  /** @param options `keysElsewhere`: host keys that are not in this database */
+  constructor(
+    database: UsersDatabase,
+    options: { hasher?: PasswordHasher; passwordChangeEnds?: 'all' | 'own'; keysElsewhere?: HostKeys } & PasswordHasherOptions = {},
+  ) {
     this.#database = database;
+    this.#keysElsewhere = options.keysElsewhere;
     this.#passwordChangeEnds = options.passwordChangeEnds ?? 'all';
     this.#hasher = options.hasher ?? new PasswordHasher(options);
   }
@@ -95,7 +102,9 @@ export class SqliteUsers implements Authenticator {
     const row = this.#row(username);
     const hash = await this.#hasher.hash(password);
     const ends = options.keepKeys === true ? 'none' : options.ends ?? this.#passwordChangeEnds;
-    return { user: userOf(row), endedKeys: await this.#database.write('setPassword', row.id, hash, ends) };
+    const endedHere = await this.#database.write('setPassword', row.id, hash, ends);
+    const endedElsewhere = ends === 'none' || this.#keysElsewhere === undefined ? 0 : await endKeys(this.#keysElsewhere, row.id, ends);
+    return { user: userOf(row), endedKeys: endedHere + endedElsewhere };
   }
 
   async list(): Promise<UserEntry[]> {

@@ -123,7 +123,8 @@ for (const [passwordChangeEnds, devices] of [['all', [403, 403]], ['own', [403, 
   });
 }
 
-test('host keys that are kept elsewhere end with their app password too', async () => {
+/** Keys in memory, as a plug that knows nothing of what happens to users. */
+function keysInMemory(): HostKeys {
   const kept = new Map<string, Awaited<ReturnType<HostKeys['list']>>[number] & { userId: string; loginName: string; folder: string }>();
   const hostKeys: HostKeys = {
     async issue({ id: userId, loginName, folder }, device) {
@@ -142,6 +143,34 @@ test('host keys that are kept elsewhere end with their app password too', async 
     },
     list: async (userId) => [...kept.values()].filter((each) => each.userId === userId),
   };
+  return hostKeys;
+}
+
+test('a user who is disabled or removed is refused with host keys that are kept elsewhere too, and a new password ends them', async () => {
+  const hostKeys = keysInMemory();
+  await using server = await runningServer({ hostKeys });
+  const desktop = await signedIn(server, 'ann', PASSWORD);
+  const auth = await openBuiltInAuth(server.base, { keysElsewhere: hostKeys });
+  try {
+    const seen = [await meta(desktop)];
+    await auth.users.disable('ann');
+    seen.push(await meta(desktop));
+    await auth.users.enable('ann');
+    seen.push(await meta(desktop));
+    await auth.users.setPassword('ann', PASSWORD);
+    seen.push(await meta(desktop));
+    const again = await signedIn(server, 'ann', PASSWORD);
+    seen.push(await meta(again));
+    await auth.users.remove('ann');
+    seen.push(await meta(again));
+    assert.deepEqual(seen, [200, 403, 200, 403, 200, 403]);
+  } finally {
+    await auth.close();
+  }
+});
+
+test('host keys that are kept elsewhere end with their app password too', async () => {
+  const hostKeys = keysInMemory();
   await using server = await runningServer({ hostKeys });
   const { password, id, userId } = await newAppPassword(server, 'ann');
   const [phone, desktop] = [await signedIn(server, 'ann', password), await signedIn(server, 'ann', PASSWORD)];
