@@ -11,6 +11,7 @@ import { DataFolderInUseError } from './storage/files/data-folder-lock.ts';
 const commands: Record<string, (args: string[], surroundings: Surroundings) => Promise<number>> = {
   // each command loads what it needs: `user` and `help` start no server
   serve: async (args, surroundings) => (await import('./cli/serve.ts')).serve(args, surroundings),
+  gateway: async (args, surroundings) => (await import('./cli/gateway.ts')).gateway(args, surroundings),
   config: async (args, surroundings) => (await import('./cli/config.ts')).config(args, surroundings),
   status: async (args, surroundings) => (await import('./cli/status.ts')).status(args, surroundings),
   maintenance: async (args, surroundings) => (await import('./cli/maintenance.ts')).maintenance(args, surroundings),

@@ -2,6 +2,8 @@
 import './node-version.ts';
 
 export { createSyncServer, type SyncServer } from './server.ts';
+export { createGateway } from './gateway/gateway.ts';
+export type { GatewayOptions, UpstreamOptions, UpstreamUser, UpstreamUserChoice } from './gateway/settings.ts';
 export type { AccountOptions } from './account/settings.ts';
 export type { AuthenticatorChoice, LogEntry, LogEvent, SyncServerOptions } from './options.ts';
 export type { Activity, Moved, RunningRequest, SyncKind, SyncReport, UnfinishedSync } from './activity.ts';

@@ -26,6 +26,7 @@ import type { AuditRow } from './auth/users-writes.ts';
 import { withAppPasswords } from './auth/with-app-passwords.ts';
 import { MAX_STRING_CHARS, type Answer, type JsonStep } from './engine/calls.ts';
 import { Engine } from './engine/pool.ts';
+import type { Forwarding } from './gateway/forwarding.ts';
 import { DoctorEcho } from './doctor-echo.ts';
 import { SyncError } from './errors.ts';
 import { inPlainWords } from './plain-words.ts';
@@ -89,6 +90,13 @@ export function createSyncServer(options: SyncServerOptions = {}): SyncServer {
   return new Hall(checkOptions(options));
 }
 
+/** The same, with another server in place of collections and media: it answers whatever comes with a host key. See `createGateway`. */
+export function createSyncServerInFrontOf(open: OpenForwarding, options: SyncServerOptions): SyncServer {
+  return new Hall(checkOptions(options), open);
+}
+
+type OpenForwarding = (caseSensitive: boolean) => Promise<Forwarding>;
+
 /** What opens with the data folder. */
 interface Rooms {
   lock: DataFolderLock;
@@ -100,6 +108,8 @@ interface Rooms {
   oidc: OidcProviders;
   hostKeys: HostKeys;
   engine: Engine;
+  /** Of a gateway alone, whose engine is never asked. */
+  forwarding: Forwarding | undefined;
   spool: FormSpool;
 }
 
@@ -115,6 +125,7 @@ type Step = (rooms: Rooms, request: SyncRequest, user: User, entry: LogEntry) =>
 class Hall implements SyncServer {
   readonly ready: Promise<void>;
   #options: CheckedOptions;
+  readonly #openForwarding: OpenForwarding | undefined;
   #rooms: Rooms | undefined;
   #active = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
@@ -129,8 +140,9 @@ class Hall implements SyncServer {
   readonly #finished = new Map<LogEntry, LogEntry>();
   #readiness: { trouble: Promise<string | undefined>; untilMillis: number } | undefined;
 
-  constructor(options: CheckedOptions) {
+  constructor(options: CheckedOptions, openForwarding?: OpenForwarding) {
     this.#options = options;
+    this.#openForwarding = openForwarding;
     this.#doctor = new DoctorEcho(options);
     this.ready = this.#open().then((rooms) => {
       this.#rooms = rooms;
@@ -208,6 +220,7 @@ class Hall implements SyncServer {
           ...given({ passwordChangeEnds }),
         }) }),
         engine: engineOf(this.#options),
+        forwarding: await this.#openForwarding?.(auth.database.caseSensitive),
         spool: new FormSpool({
           newPath: () => join(stagingFolder(base), `form-${randomBytes(12).toString('hex')}`),
           maxBytes: 2 * this.#options.limits.maxPackedBytes,
@@ -233,6 +246,7 @@ class Hall implements SyncServer {
     const rooms = this.#rooms;
     if (rooms === undefined) return;
     await rooms.engine.close();
+    rooms.forwarding?.close();
     await (await this.#account)?.close();
     await rooms.hostKeys.close?.();
     await rooms.authenticator.close?.();
@@ -324,6 +338,7 @@ class Hall implements SyncServer {
     rooms.spool.know(http.clientAddress);
     rooms.limits?.know(user.loginName, http.clientAddress);
     requireSessionKey(request);
+    if (rooms.forwarding !== undefined) return this.#forward(rooms, rooms.forwarding, { request, http, user, entry, secrets });
     const leave = rooms.engine.admit(placeOf(user));
     let sync: Syncing | undefined;
     try {
@@ -343,6 +358,27 @@ class Hall implements SyncServer {
     } catch (error) {
       leave();
       if (sync !== undefined && sync.kind !== 'media' && !isTakenOver(error)) this.#syncs.ended(sync);
+      const words = error instanceof SyncError ? inPlainWords(request.method, error) : undefined;
+      if (words === undefined) throw error;
+      describe(error, entry, this.#options.base);
+      return packedResponse(request.version, words);
+    }
+  }
+
+  async #forward(
+    rooms: Rooms,
+    forwarding: Forwarding,
+    { request, http, user, entry, secrets }: { request: SyncRequest; http: HttpRequest; user: User; entry: LogEntry; secrets: string[] },
+  ): Promise<HttpResponse> {
+    try {
+      if (this.#maintenance !== undefined && BEGINS_A_SYNC.has(request.method)) throw new SyncError('MAINTENANCE', this.#maintenance);
+      const isStillSignedIn = async (): Promise<boolean> => (await rooms.hostKeys.resolve(request.hostKey))?.id === user.id;
+      const response = await forwarding.answer({ request, http, user, secrets, isStillSignedIn });
+      const isWell = response.status < 300;
+      if (isWell && (request.method === 'meta' || OF_A_SYNC.has(request.method))) rooms.hostKeys.synced?.(request.hostKey, deviceAt(entry, ''));
+      if (response.status >= 500) [entry.level, entry.detail] = ['error', 'so says the server behind'];
+      return response;
+    } catch (error) {
       const words = error instanceof SyncError ? inPlainWords(request.method, error) : undefined;
       if (words === undefined) throw error;
       describe(error, entry, this.#options.base);
@@ -530,7 +566,7 @@ class Hall implements SyncServer {
     const now = performance.now();
     if (this.#readiness === undefined || this.#readiness.untilMillis < now) {
       // anybody may ask, and the disk is asked once
-      this.#readiness = { trouble: diskTrouble(this.#options.base), untilMillis: now + READY_MILLIS };
+      this.#readiness = { trouble: this.#trouble(rooms), untilMillis: now + READY_MILLIS };
     }
     const { longestCallMillis } = rooms.engine.activity();
     const stuck = longestCallMillis > STUCK_MILLIS ? `a thread has been at one step for ${Math.round(longestCallMillis / 1000)} s` : undefined;
@@ -539,6 +575,10 @@ class Hall implements SyncServer {
     entry.level = 'error';
     entry.detail = trouble;
     return plain(503, 'not ready');
+  }
+
+  async #trouble({ forwarding }: Rooms): Promise<string | undefined> {
+    return (await diskTrouble(this.#options.base)) ?? forwarding?.trouble();
   }
 
   #revoked(directory: UserDirectory, userId: string, count: number): void {

@@ -31,6 +31,9 @@ export interface AccountParts extends AccountRoom {
 
 const READS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
+/** Pages about cards and media. */
+const ABOUT_DATA: ReadonlySet<string> = new Set(['collection', 'delete']);
+
 export class Account {
   readonly #room: AccountParts;
 
@@ -91,7 +94,8 @@ export class Account {
     if (open !== undefined) return run(open, this.#room, visit, form);
     const users = routeIn(FOR_USERS, path);
     const admins = users === undefined ? routeIn(FOR_ADMINS, path) : undefined;
-    if (users === undefined && admins === undefined) throw new PageError(404, 'There is no such page.', { code: 'PATH_UNKNOWN' });
+    const isElsewhere = !this.#room.holdsData && ABOUT_DATA.has(path[0] ?? '');
+    if (isElsewhere || (users === undefined && admins === undefined)) throw new PageError(404, 'There is no such page.', { code: 'PATH_UNKNOWN' });
     if (!isSignedIn(visit)) return { goTo: 'sign-in' };
     if (users !== undefined) return run(users, this.#room, visit, form);
     if (!this.#room.isAdmin(visit.session.user)) throw new PageError(403, 'This page is for administrators.');
@@ -177,6 +181,7 @@ export class Account {
       notice,
       isAdmin: visit.session !== undefined && this.#room.isAdmin(visit.session.user),
       hasAppPasswords: this.#room.appPasswords !== undefined,
+      holdsData: this.#room.holdsData,
     });
     const kept = cookieOf(visit.http);
     // a form of another site comes without our cookie: the answer must not replace it. Also what was sealed for the way back, once it is used

@@ -17,6 +17,7 @@ export interface Frame {
   notice: Notice | undefined;
   isAdmin: boolean;
   hasAppPasswords: boolean;
+  holdsData: boolean;
 }
 
 export function documentOf(visit: Visit, { title, body, narrow }: Page, frame: Frame): Html {
@@ -53,8 +54,8 @@ ${notice.words}
 
 const NARROW = html` class="narrow"`;
 
-function navigation({ home, path }: Visit, { isAdmin, hasAppPasswords }: Frame): Html {
-  const own = PLACES.filter(([place]) => hasAppPasswords || place !== 'app-passwords');
+function navigation({ home, path }: Visit, { isAdmin, hasAppPasswords, holdsData }: Frame): Html {
+  const own = PLACES.filter(([place]) => (hasAppPasswords || place !== 'app-passwords') && (holdsData || place !== 'collection'));
   const places = isAdmin ? [...own, ['users', 'Users'] as const] : own;
   return html`<nav aria-label="Account"><ul>
 ${places.map(([place, words]) => html`<li><a href="${home}${place !== '' && `/${place}`}"${(path[0] ?? '') === place && html` aria-current="page"`}>${words}</a></li>

@@ -25,6 +25,8 @@ export interface ServerRooms {
   oidc: OidcProviders;
   hostKeys: HostKeys;
   engine: Engine;
+  /** Of a gateway. */
+  forwarding: object | undefined;
 }
 
 export interface Surroundings {
@@ -35,7 +37,7 @@ export interface Surroundings {
   describe(error: unknown, entry: LogEntry): void;
 }
 
-export function openAccount({ auth, authenticator, signIn, oidc, hostKeys, engine }: ServerRooms, surroundings: Surroundings): Account {
+export function openAccount({ auth, authenticator, signIn, oidc, hostKeys, engine, forwarding }: ServerRooms, surroundings: Surroundings): Account {
   const { options, settings, lastErrors, tell, describe } = surroundings;
   const { database } = auth;
   const admins = new Set(settings.admins.map((name) => loginKey(normaliseLoginName(name), database.caseSensitive)));
@@ -60,6 +62,7 @@ export function openAccount({ auth, authenticator, signIn, oidc, hostKeys, engin
     lastErrors,
     hasLocalUsers: hasLocalUsers(options),
     takesPasswords: settings.passwords,
+    holdsData: forwarding === undefined,
     snapshots: { ...SNAPSHOT_LIMITS, ...options.snapshots },
     downloads: downloadsOf(options),
     isAdmin: ({ isAdmin, loginName }) => isAdmin === true || admins.has(loginKey(loginName, database.caseSensitive)),

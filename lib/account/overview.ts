@@ -7,7 +7,8 @@ import type { AccountRoom } from './room.ts';
 export type Unknown = 'syncing' | 'failed';
 
 /** Of one user, asked in the user's own thread, and only when no sync runs. */
-export async function overviewOf({ engine }: AccountRoom, user: User, days: number): Promise<Overview | Unknown> {
+export async function overviewOf({ engine, holdsData }: AccountRoom, user: User, days: number): Promise<Overview | Unknown> {
+  if (!holdsData) return {};
   const place = placeOf(user);
   if (engine.isAtWork(place)) return 'syncing';
   try {

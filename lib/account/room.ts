@@ -35,6 +35,8 @@ export interface AccountRoom {
   hasLocalUsers: boolean;
   /** Whether anybody signs in by typing a password. */
   takesPasswords: boolean;
+  /** Not at a gateway, whose users' cards and media are elsewhere. */
+  holdsData: boolean;
   snapshots: SnapshotLimits;
   /** What can be downloaded: with stores of one's own, perhaps nothing. */
   downloads: 'all' | 'cards' | 'none';

@@ -5,6 +5,7 @@ export function helpText(): string {
   return `Usage: ${name} <command> [flags]
 
   serve                  starts the server; stop it with Ctrl+C
+  gateway                starts our sign-in in front of a sync server that is there already; takes the flags of serve, and those below
   status                 tells what the running server does: who syncs, what is open, memory; --watch goes on
   maintenance on|off     lets no sync begin, and tells people why in Anki; syncs that run end
   tls self-signed        makes a certificate for https, and an authority that devices can trust
@@ -93,6 +94,15 @@ serve, with the users of an LDAP directory (each flag is also a variable: LDAP_U
 
 serve, with users of a provider of OpenID Connect, by variables alone: OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET_FILE, …
                          all of them: docs/options.md
+
+gateway, with users and sign-in as above (each flag is also a variable: UPSTREAM_URL, …; or UPSTREAM_SHARED_PASSWORD):
+  --upstream URL         the server behind: http://127.0.0.1:8080/
+  --upstream-users-file FILE
+                         who people are there, JSON: {"kim": "password there", "ada": {"user": "name there", "password": "…"}}
+  --upstream-shared-password-file FILE
+                         the password there of everybody else, under the same name
+  --upstream-timeout-secs NUMBER
+                         how long it may be silent (default 120)
 
 tls self-signed:
   --host LIST            names and addresses by which devices reach the server, with commas; once more: those of before

@@ -5,6 +5,7 @@ import { ldapFlags } from './ldap-settings.ts';
 import { loginLimitFlags } from './login-limit-settings.ts';
 import { observationFlags } from './observation-settings.ts';
 import { tlsFlags } from './tls-settings.ts';
+import { upstreamFlags } from './upstream-settings.ts';
 
 /** Of every command that works on a data folder. */
 export const baseFlag = { base: 'value', config: 'value' } as const satisfies FlagKinds;
@@ -22,4 +23,5 @@ export const serveFlags = {
   ...accountFlags,
   ...loginLimitFlags,
   ...ldapFlags,
+  ...upstreamFlags,
 } as const satisfies FlagKinds;

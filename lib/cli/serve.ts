@@ -15,7 +15,7 @@ import { checkOidcOptions, type OidcOptions } from '../auth/oidc/settings.ts';
 import { openControl } from '../backup/control.ts';
 import { looksLikeOldServer } from '../import/old-server.ts';
 import { usersDatabasePath } from '../auth/users-schema.ts';
-import { createSyncServer, type LogEntry, type SyncServer } from '../index.ts';
+import { createGateway, createSyncServer, type LogEntry, type SyncServer, type SyncServerOptions, type UpstreamOptions } from '../index.ts';
 import type { SyncError } from '../errors.ts';
 import { AccessLog, isWorthALine, TEXT_LOG } from './access-log.ts';
 import { urlToEnter } from './addresses.ts';
@@ -36,6 +36,7 @@ import { serveFlags, serveSettings, type ServeSettings } from './settings.ts';
 import { endAtOnce, stopSignal } from './signals.ts';
 import { ownName, packageVersion, shellWord, type Surroundings } from './surroundings.ts';
 import { dayOf, readCredentials, WatchedTls } from './tls-files.ts';
+import { inUpstreamVariables } from './upstream-settings.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Container runtimes kill after 10 s: until then, everything has to be closed and on disk. */
@@ -43,9 +44,9 @@ const MAX_CLOSING_MS = 8_000;
 /** After the signal. Whatever a thread is still doing then is nobody's answer any more. */
 const GIVE_UP_MS = 9_500;
 
-export async function serve(args: string[], { env, homeFolder, output }: Surroundings): Promise<number> {
+export async function serve(args: string[], { env, homeFolder, output }: Surroundings, command: 'serve' | 'gateway' = 'serve'): Promise<number> {
   const { words, flags } = parseFlags(args, serveFlags);
-  if (words.length > 0) throw new UsageError(`serve takes no "${words[0]}"; settings are flags, like --port 8080`);
+  if (words.length > 0) throw new UsageError(`${command} takes no "${words[0]}"; settings are flags, like --port 8080`);
   const settings = serveSettings(flags, env, homeFolder);
   const { format, metrics: metricsSettings } = settings.observation;
   const accessLog = new AccessLog((lines) => void output.write(lines), format === 'json' ? jsonLogFormat() : TEXT_LOG);
@@ -69,11 +70,13 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   };
   if (ldapOptions !== undefined && environmentUsers.length > 0) throw new UsageError('LDAP_URL and SYNC_USER1 are both set: users come from one of them');
   const ldap = ldapOptions === undefined ? undefined : directory({ ...ldapOptions, log });
-  const { account, loginLimits, publicUrl, oidc } = settings;
+  const { account, loginLimits, publicUrl, oidc, upstream } = settings;
+  if (command === 'serve' && upstream !== undefined) throw new UsageError(`UPSTREAM_URL is set, and serve has no server behind it: start "${ownName()} gateway"`);
+  if (command === 'gateway' && upstream === undefined) throw new UsageError('gateway needs --upstream: the address of the server behind, like http://127.0.0.1:8080/');
   checkProviders(oidc, environmentUsers.length > 0);
   if (oidc.length > 0 && account.enabled === false) throw new UsageError('OIDC_ISSUER needs the account page, which NO_ACCOUNT switches off');
   const credentials = tls === undefined ? undefined : await readCredentials(tls);
-  const sync = createSyncServer({
+  const options: SyncServerOptions = {
     base,
     ...settings.limits,
     ...settings.core,
@@ -84,7 +87,8 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
     ...(ldap === undefined ? {} : { authenticator: ['local', ldap] }),
     oidc,
     log,
-  });
+  };
+  const sync = upstream === undefined ? createSyncServer(options) : openGateway(options, upstream);
   let watchedTls: WatchedTls | undefined;
   const certificate = tls === undefined ? {} : { certificateEndsSecs: () => (watchedTls?.endsAt.getTime() ?? 0) / 1000 };
   if (metricsSettings !== undefined) {
@@ -143,6 +147,7 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
       else if (oidc.length === 0 && environmentUsers.length === 0) await welcomeFirstUser(base, firstUser, say);
       say(`listening on ${address} port ${port}; enter ${url} in Anki (open it in a browser to read how)`);
       const signal = await stop;
+      if (upstream !== undefined) say(`syncs go to ${upstream.url}`);
       say(`${signal}: closing`);
       accessLog.close();
       givingUp = setTimeout(() => {
@@ -172,6 +177,14 @@ function directory(options: LdapOptions): LdapAuthenticator {
   try {
     return ldapAuthenticator(options);
   } catch (error) {
+function openGateway(options: SyncServerOptions, upstream: UpstreamOptions): SyncServer {
+  try {
+    return createGateway({ ...options, upstream });
+  } catch (error) {
+    throw new UsageError(inUpstreamVariables((error as Error).message));
+  }
+}
+
     throw new UsageError(inVariables((error as Error).message));
   }
 }

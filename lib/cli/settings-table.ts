@@ -24,7 +24,7 @@ export interface Setting {
 }
 
 /** Flags whose variable is not the flag in capitals: those of the official server. */
-const VARIABLE_OF_FLAG: Readonly<Record<string, string>> = { base: 'SYNC_BASE', host: 'SYNC_HOST', port: 'SYNC_PORT', config: 'ANKI_SYNC_CONFIG' };
+const VARIABLE_OF_FLAG: Readonly<Record<string, string>> = { base: 'SYNC_BASE', host: 'SYNC_HOST', port: 'SYNC_PORT', config: 'ANKI_SYNC_CONFIG', upstream: 'UPSTREAM_URL' };
 
 /** Settings of other programs, or of the command line alone. */
 const NO_SETTING: ReadonlySet<string> = new Set(['ankisyncd-conf']);
@@ -33,18 +33,19 @@ const WITHOUT_FLAG: readonly string[] = [
   'SYNC_IP_HEADER',
   'MAX_SYNC_PAYLOAD_MEGS',
   'LDAP_BIND_PASSWORD',
+  'UPSTREAM_SHARED_PASSWORD',
   ...observationVariables,
   ...tlsVariables,
   ...coreVariables,
   ...oidcVariables.map((name) => `OIDC_${name}`),
 ];
 
-const SECRETS: ReadonlySet<string> = new Set(['LDAP_BIND_PASSWORD', 'OIDC_CLIENT_SECRET', 'TLS_KEY_PASSPHRASE', 'METRICS_TOKEN']);
+const SECRETS: ReadonlySet<string> = new Set(['LDAP_BIND_PASSWORD', 'UPSTREAM_SHARED_PASSWORD', 'OIDC_CLIENT_SECRET', 'TLS_KEY_PASSPHRASE', 'METRICS_TOKEN']);
 
 const PATHS: ReadonlySet<string> = new Set(['SYNC_BASE', 'TLS_CERT', 'TLS_KEY']);
 
 /** Beginnings of variables that are tables of the file. The longer of two comes first. */
-const TABLES = ['LOGIN_LIMIT', 'LDAP', 'OIDC', 'TLS', 'LOG', 'SNAPSHOTS', 'ACCOUNT', 'QUOTA'] as const;
+const TABLES = ['LOGIN_LIMIT', 'LDAP', 'OIDC', 'UPSTREAM', 'TLS', 'LOG', 'SNAPSHOTS', 'ACCOUNT', 'QUOTA'] as const;
 
 /** Of the environment alone: where the file is, and users, who are data. */
 const NOT_IN_FILE = /^(ANKI_SYNC_CONFIG|PASSWORDS_HASHED|SYNC_USER[1-9]\d*(_FILE)?)$/;

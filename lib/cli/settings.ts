@@ -21,6 +21,8 @@ import { oidcSettings } from './oidc-settings.ts';
 import { oldSettings, type OldSettings } from './old-settings.ts';
 import { baseFlag, serveFlags } from './serve-flags.ts';
 import { tlsSettings, type TlsSettings } from './tls-settings.ts';
+import { upstreamSettings } from './upstream-settings.ts';
+import type { UpstreamOptions } from '../gateway/settings.ts';
 import { UsageError } from './usage-error.ts';
 
 export type { Environment };
@@ -51,6 +53,8 @@ export interface ServeSettings {
   ldap: LdapOptions | undefined;
   /** Providers for the account page; none: an empty list. */
   oidc: OidcOptions[];
+  /** The server behind, for `gateway` alone. */
+  upstream: UpstreamOptions | undefined;
   /** The official server's variables that were found. */
   officialVariables: string[];
   /** What an old community server was told. */
@@ -104,6 +108,7 @@ function layeredSettings(
     firstUser: text('first-user', 'FIRST_USER'),
     ldap: ldapSettings(flags, env),
     oidc: oidcSettings(env),
+    upstream: upstreamSettings(flags, env),
     officialVariables,
     old,
     configuration,

@@ -1,6 +1,5 @@
 /** Our sign-in in front of a sync server that is there already. */
 import { createSyncServerInFrontOf, type SyncServer } from '../server.ts';
-import { Forwarding } from './forwarding.ts';
 import { checkUpstream, type GatewayOptions } from './settings.ts';
 
 /**
@@ -11,5 +10,9 @@ import { checkUpstream, type GatewayOptions } from './settings.ts';
  */
 export function createGateway({ upstream, ...options }: GatewayOptions): SyncServer {
   const checked = checkUpstream(upstream);
-  return createSyncServerInFrontOf((caseSensitive) => new Forwarding(checked, caseSensitive), options);
+  return createSyncServerInFrontOf(async (caseSensitive) => {
+    // nobody else has to load it
+    const { Forwarding } = await import('./forwarding.ts');
+    return new Forwarding(checked, caseSensitive);
+  }, options);
 }

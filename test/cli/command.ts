@@ -20,11 +20,13 @@ interface CommandOptions {
   input?: string;
   env?: Record<string, string>;
   cwd?: string;
+  /** Default `serve`. */
+  command?: 'serve' | 'gateway';
 }
 
 /** No variable that means something to the server, whatever the tests run under. */
 function cleanEnvironment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(SYNC_|MAX_SYNC|PASSWORDS_HASHED|LDAP_|OIDC_|PUBLIC_URL)/.test(name));
+  const kept = Object.entries(process.env).filter(([name]) => !/^(SYNC_|MAX_SYNC|PASSWORDS_HASHED|LDAP_|OIDC_|UPSTREAM_|PUBLIC_URL)/.test(name));
   return { ...Object.fromEntries(kept), ...extra };
 }
 
@@ -52,8 +54,8 @@ export interface RunningServer {
 }
 
 /** `anki-sync serve` on a free port; ended with the test. */
-export async function startServer(t: TestContext, args: string[], { env, cwd }: CommandOptions = {}): Promise<RunningServer> {
-  const child = spawn(process.execPath, [BIN, 'serve', ...args], { env: cleanEnvironment(env), cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+export async function startServer(t: TestContext, args: string[], { env, cwd, command = 'serve' }: CommandOptions = {}): Promise<RunningServer> {
+  const child = spawn(process.execPath, [BIN, command, ...args], { env: cleanEnvironment(env), cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   const lines: string[] = [];
   const waiting = new Set<() => void>();
   const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;

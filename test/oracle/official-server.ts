@@ -23,6 +23,8 @@ export interface OfficialServerOptions {
   users: Record<string, string>;
   /** An existing data folder, which stays. Default: a new temporary one. */
   base?: string;
+  /** Default: any free one. */
+  port?: number;
   /** Further environment, such as MAX_SYNC_PAYLOAD_MEGS. */
   env?: Record<string, string>;
   /** Of the PyPI package `anki`; default the newest that the tests know. */
@@ -50,7 +52,7 @@ export async function startOfficialServer(options: OfficialServerOptions): Promi
 }
 
 async function startOnFreePort(python: string, base: string, options: OfficialServerOptions): Promise<OfficialServer> {
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const users = Object.fromEntries(Object.entries(options.users).map(([name, password], i) => [`SYNC_USER${i + 1}`, `${name}:${password}`]));
   const child = spawn(python, ['-m', 'anki.syncserver'], {
     env: ankiEnvironment({ SYNC_BASE: base, SYNC_HOST: '127.0.0.1', SYNC_PORT: String(port), RUST_LOG: 'error', ...users, ...options.env }),
