@@ -133,7 +133,6 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
       if (tls !== undefined && credentials !== undefined) {
         watchedTls = await WatchedTls.start(tls, listener as TlsServer, credentials, say);
         closing.push(async () => watchedTls?.close());
-        reloadOnHangup(watchedTls);
         say(`https with a certificate that is valid until ${dayOf(watchedTls.endsAt)}`);
         if (tls.plainPort !== undefined) {
           const plain = plainHttpServer({ publicUrl, port });
@@ -142,6 +141,8 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
           say(`whoever comes by http to port ${(plain.address() as AddressInfo).port} is sent to https`);
         }
       }
+      const forgetHangup = reloadOnHangup(watchedTls, say);
+      closing.push(async () => forgetHangup());
       if (oidc.length > 0) say(`users sign in through ${oidc.map(({ name, issuer }) => name ?? issuer).join(' and ')} on the page ${(publicUrl ?? url).replace(/\/*$/, '/')}account`);
       if (ldap !== undefined) tellOfDirectory(ldap, say);
       else if (oidc.length === 0 && environmentUsers.length === 0) await welcomeFirstUser(base, firstUser, say);
@@ -167,8 +168,11 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
 }
 
 /** What tells a service to read its files again. At a terminal it tells that the terminal is gone, and ends the server as it always did. */
-function reloadOnHangup(tls: WatchedTls): void {
-  if (!isatty(0)) process.on('SIGHUP', () => void tls.look(true));
+function reloadOnHangup(tls: WatchedTls | undefined, say: (line: string) => void): () => void {
+  if (isatty(0)) return () => {};
+  const onHangup = (): void => void (tls === undefined ? say('SIGHUP: there is no certificate to read again') : tls.look(true));
+  process.on('SIGHUP', onHangup);
+  return () => void process.off('SIGHUP', onHangup);
 }
 
 const LEVELS = ['info', 'warn', 'error'];

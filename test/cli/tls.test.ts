@@ -141,6 +141,13 @@ test('SIGHUP reads the files at once, and does not end the server', async (t) =>
   assert.equal(await server.stop(), 0);
 });
 
+test('SIGHUP does not end a service without a certificate either', async (t) => {
+  const server = await startServer(t, ['--port', '0', '--base', await temporaryFolder(t)]);
+  server.child.kill('SIGHUP');
+  await server.line(/^SIGHUP: there is no certificate to read again$/);
+  assert.equal(await server.stop(), 0);
+});
+
 test('TLS 1.2 stays on, which AnkiMobile needs, and nothing older', async (t) => {
   const pair = await selfSigned(t);
   const server = await httpsServer(t, pair);
