@@ -147,8 +147,8 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
       if (ldap !== undefined) tellOfDirectory(ldap, say);
       else if (oidc.length === 0 && environmentUsers.length === 0) await welcomeFirstUser(base, firstUser, say);
       say(`listening on ${address} port ${port}; enter ${url} in Anki (open it in a browser to read how)`);
-      const signal = await stop;
       if (upstream !== undefined) say(`syncs go to ${upstream.url}`);
+      const signal = await stop;
       say(`${signal}: closing`);
       accessLog.close();
       givingUp = setTimeout(() => {
@@ -177,10 +177,6 @@ function reloadOnHangup(tls: WatchedTls | undefined, say: (line: string) => void
 
 const LEVELS = ['info', 'warn', 'error'];
 
-function directory(options: LdapOptions): LdapAuthenticator {
-  try {
-    return ldapAuthenticator(options);
-  } catch (error) {
 function openGateway(options: SyncServerOptions, upstream: UpstreamOptions): SyncServer {
   try {
     return createGateway({ ...options, upstream });
@@ -189,6 +185,10 @@ function openGateway(options: SyncServerOptions, upstream: UpstreamOptions): Syn
   }
 }
 
+function directory(options: LdapOptions): LdapAuthenticator {
+  try {
+    return ldapAuthenticator(options);
+  } catch (error) {
     throw new UsageError(inVariables((error as Error).message));
   }
 }
