@@ -1,8 +1,11 @@
 /** Ours standalone behind a real proxy, for the scenarios of real clients: those that a proxy could spoil. */
 import assert from 'node:assert/strict';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import { Visitor } from '../account/visitor.ts';
 import type { Mount, MountedServer } from '../client/mounts.ts';
 import { standalone } from '../client/mounts.ts';
+import { RawClient } from '../client/raw.ts';
 import { runScenarios } from '../client/run-scenarios.ts';
 import { essentials } from '../client/scenarios/essentials.ts';
 import { largeAndLate, restarts } from '../client/scenarios/large-and-late.ts';
@@ -10,6 +13,7 @@ import { media } from '../client/scenarios/media.ts';
 import { normalSync } from '../client/scenarios/normal-sync.ts';
 import { signingIn } from '../client/scenarios/signing-in.ts';
 import type { Scenario } from '../client/stage.ts';
+import { until } from '../server/until.ts';
 import { freePort, startProxy, type Proxy } from './proxy.ts';
 
 /** Sentences, as they stand in the scenarios of every mount. */
@@ -41,12 +45,24 @@ export const accountPage: Scenario = {
   },
 };
 
+export const clientAddress: Scenario = {
+  name: "the server's log has the address of the client, whatever the client says it is",
+  async run(stage) {
+    const from = { localAddress: '127.0.0.9' };
+    const agent = stage.server.endpoint.startsWith('https:') ? new HttpsAgent(from) : new HttpAgent(from);
+    const { status } = await new RawClient(stage.server.endpoint, { agent }).post('hostKey', { u: stage.user, p: stage.password }, { headers: { 'x-forwarded-for': '203.0.113.66' } });
+    assert.equal(status, 200);
+    await until(() => new RegExp(`hostKey 200 .*user=${stage.user} .*127\\.0\\.0\\.9`).test(stage.server.output()));
+    assert.ok(!stage.server.output().includes('203.0.113.66'));
+  },
+};
+
 export function mountBehind(proxy: Proxy): Mount {
   return {
     name: `behind ${proxy.name}`,
     async start(options): Promise<MountedServer> {
       const port = await freePort();
-      const env = { TRUSTED_PROXIES: 'loopback', PUBLIC_URL: `${proxy.scheme}://localhost:${port}${proxy.path}` };
+      const env = { TRUSTED_PROXIES: '127.0.0.1', PUBLIC_URL: `${proxy.scheme}://localhost:${port}${proxy.path}` };
       const server = await standalone.start({ ...options, env });
       const running = await startProxy(proxy, [Number(new URL(server.endpoint).port)], port).catch(async (error: unknown) => {
         await server.stop();
@@ -66,7 +82,7 @@ export function mountBehind(proxy: Proxy): Mount {
 
 export function playBehind(proxy: Proxy): void {
   const all = [...signingIn, ...normalSync, ...largeAndLate, ...media, ...essentials, ...restarts];
-  runScenarios(mountBehind(proxy), 'Real clients', [...PLAYED.map((name) => scenario(all, name)), accountPage]);
+  runScenarios(mountBehind(proxy), 'Real clients', [...PLAYED.map((name) => scenario(all, name)), accountPage, clientAddress]);
 }
 
 function scenario(all: readonly Scenario[], name: string): Scenario {
