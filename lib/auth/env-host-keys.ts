@@ -75,7 +75,9 @@ export class EnvHostKeys implements HostKeys {
 
   async #userOf(official: EnvUser): Promise<User | null> {
     try {
-      return await this.#options.directory.userFor(official.loginName);
+      const user = await this.#options.directory.userFor(official.loginName);
+      // all devices were signed out since: it cannot be told which of them have this one
+      return this.#options.database.userById(user.id)?.official_key_ended === 0 ? user : null;
     } catch (error) {
       if (error instanceof SyncError && error.code === 'PASSWORD_WRONG') return null; // disabled
       throw error;

@@ -17,6 +17,7 @@ export interface UserRow {
   created_secs: number;
   is_admin: number;
   provider: string | null;
+  official_key_ended: number;
 }
 
 export interface WriteContext {
@@ -120,7 +121,7 @@ export type EndedKeys = 'all' | 'own' | 'none';
 const SECS_PER_DAY = 86_400;
 /** Without a server that tells them, the oldest are forgotten. */
 const MAX_AUDIT_ROWS = 10_000;
-export const USER_COLUMNS = 'id, login_name, folder, routing_id, password_hash, environment_hash, disabled, created_secs, is_admin, provider';
+export const USER_COLUMNS = 'id, login_name, folder, routing_id, password_hash, environment_hash, disabled, created_secs, is_admin, provider, official_key_ended';
 
 /** Letters and digits only, in lower case: safe in routing rules, logs and file names. */
 export function randomId(chars: number): string {
@@ -326,9 +327,10 @@ export const WRITES = {
     db.prepare('UPDATE host_keys SET environment_seal = ? WHERE key_hash = ?').run(seal, keyHash);
   },
 
-  /** Ends one key, or all of the user's. Answers how many. */
+  /** Ends one key, or all of the user's, with that of the official server. Answers how many of ours. */
   revokeKeys(context: WriteContext, userId: string, keyId: string | null): number {
     const { db } = context;
+    if (keyId === null) db.prepare('UPDATE users SET official_key_ended = 1 WHERE id = ?').run(userId);
     const ended = keyId === null
       ? db.prepare('DELETE FROM host_keys WHERE user_id = ?').run(userId).changes
       : db.prepare('DELETE FROM host_keys WHERE user_id = ? AND key_id = ?').run(userId, keyId).changes;

@@ -75,6 +75,22 @@ test('official host keys can be switched off', async () => {
   }, { officialKeys: false });
 });
 
+test('signing out all devices ends the key of the official server too, and signing in again gives one of ours', async () => {
+  const base = dataFolder();
+  const environment = { SYNC_USER1: 'ann:secret', SYNC_USER2: 'bob:secret' };
+  const [ann, bob] = [officialKey('ann:secret'), officialKey('bob:secret')];
+  await withAuth(base, environment, async (auth) => {
+    assert.deepEqual([await nameOf(auth, ann), await nameOf(auth, bob)], ['ann', 'bob']);
+    const { id } = (await auth.hostKeys.resolve(ann))!;
+    await auth.hostKeys.revoke(id, 'of another device');
+    assert.equal(await nameOf(auth, ann), 'ann');
+    await auth.hostKeys.revoke(id);
+    assert.deepEqual([await nameOf(auth, ann), await nameOf(auth, bob)], [undefined, 'bob']);
+    assert.equal(await nameOf(auth, await logIn(auth, 'ann', 'secret')), 'ann');
+  });
+  await withAuth(base, environment, async (auth) => assert.equal(await nameOf(auth, ann), undefined));
+});
+
 test('a disabled user is out, with official keys too', async () => {
   await withAuth(dataFolder(), { SYNC_USER1: 'ann:secret' }, async (auth) => {
     const key = await logIn(auth, 'ann', 'secret');

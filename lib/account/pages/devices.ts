@@ -20,9 +20,9 @@ ${devices.length === 0 ? html`<p>No device is signed in.</p>` : html`<div class=
 <thead><tr><th scope="col">Device</th><th scope="col">Last sync</th><th scope="col">Address</th><th scope="col">Signed in</th><td></td></tr></thead>
 <tbody>
 ${devices.map((device) => rowOf(visit, device, names.get(device.appPasswordId ?? '')))}</tbody>
-</table></div>
+</table></div>`}
 <form method="post" action="${visit.home}/devices/revoke-all">${csrfField(visit)}<button class="danger">Sign out all devices</button></form>
-<p class="quiet">Also signs out other browsers from this page.</p>`}
+<p class="quiet">Also signs out other browsers from this page, and devices that are not listed, of a server before this one.</p>
 </section>
 `,
   };
