@@ -131,7 +131,8 @@ test('every system call and kind of socket that the server uses in a sync is one
     return found;
   };
   const [allow = '', deny = ''] = server.all('SystemCallFilter');
-  const allowed = calls(allow.split(' ')).difference(calls(deny.replace('~', '').split(' ')));
+  const denied = calls(deny.replace('~', '').split(' '));
+  const allowed = new Set([...calls(allow.split(' '))].filter((name) => !denied.has(name)));
   assert.ok(allowed.has('openat') && !allowed.has('chown') && !allowed.has('mount'));
 
   const base = join(folder, 'traced');
