@@ -38,6 +38,7 @@ export const ERROR_STATUS = {
   MEDIA_FILE_MISSING: 409,
   // 413: only where no message of the protocol exists (uploads answer 200 with a text)
   BODY_TOO_LARGE: 413,
+  QUOTA_EXCEEDED: 413,
   // 429: not now, for this user or address. Not 503: a load balancer would take the server for down
   LOGIN_LIMITED: 429,
   // 500: our fault

@@ -87,6 +87,8 @@ export interface SyncServerOptions {
   maxPackedBytes?: number;
   /** A collection upload unpacked, bytes. Default 4 GiB less 64 MiB. */
   maxUnpackedBytes?: number;
+  /** Most that each user may have: a collection by a one-way upload, media files together. Default: no limit but the disk. */
+  quota?: { maxCollectionBytes?: number; maxMediaBytes?: number };
   /** Worker threads for collections and media. Default: the cores, at most 4. */
   threads?: number;
   /** JavaScript heap of each worker thread, MiB. Default 512. */
@@ -140,6 +142,10 @@ const isAuthenticator: Check = (value) => value === 'local' || callable(value) |
 const isLoginLimits: Check = (value) => value === false
   || (object(value) && Object.entries(value as object).every(([name, each]) => Object.hasOwn(LOGIN_LIMITS, name) && (each === undefined || whole(1)(each))));
 
+const isQuota: Check = (value) => object(value) && Object.entries(value as object).every(
+  ([name, each]) => /^max(Collection|Media)Bytes$/.test(name) && (each === undefined || whole(1)(each)),
+);
+
 const CHECKS: Record<keyof SyncServerOptions, readonly [Check, string]> = {
   base: [text, 'a folder'],
   authenticator: [
@@ -156,6 +162,7 @@ const CHECKS: Record<keyof SyncServerOptions, readonly [Check, string]> = {
   caseSensitive: [flag, 'true or false'],
   maxPackedBytes: [whole(1), 'a whole number of bytes'],
   maxUnpackedBytes: [whole(1), 'a whole number of bytes'],
+  quota: [isQuota, 'an object with whole numbers of bytes: maxCollectionBytes, maxMediaBytes'],
   threads: [whole(1), 'a whole number from 1'],
   threadHeapMib: [whole(32), 'a whole number from 32'],
   maxOpenCollections: [whole(1), 'a whole number from 1'],

@@ -15,12 +15,21 @@ const WORDS: Partial<Record<ErrorCode, string>> = {
   MEDIA_FOLDER_MISSING: 'Your media folder on the sync server is missing or empty. Your files on this device are fine. Please tell whoever runs the server.',
 };
 
+/** For a person whose collection or media are larger than the operator allows. */
+export function quotaWords(what: 'collection' | 'media', bytes: number, most: number): string {
+  const mib = (count: number): string => (count / 1024 ** 2).toFixed(1);
+  const sizes = `would have ${mib(bytes)} MiB, and the sync server allows ${mib(most)} MiB`;
+  return what === 'collection'
+    ? `Your collection ${sizes}. Your cards on this device are fine. Nothing was sent.`
+    : `Your media ${sizes}. Your files on this device are fine, and your cards sync as before. Please delete some media.`;
+}
+
 /**
  * An answer of status 200 with words that clients show as they are, or undefined where the protocol has none. `meta` may ask clients
  * to stop, all they show of the answer to an upload is its text, and media answers have `err`, but for the zip of `downloadFiles`.
  */
 export function inPlainWords(method: string, { code, message }: SyncError): string | undefined {
-  const words = code === 'MAINTENANCE' ? message : WORDS[code];
+  const words = code === 'MAINTENANCE' || code === 'QUOTA_EXCEEDED' ? message : WORDS[code];
   if (words === undefined) return undefined;
   switch (method) {
     case 'meta':

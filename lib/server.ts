@@ -29,7 +29,7 @@ import { Engine } from './engine/pool.ts';
 import type { Forwarding } from './gateway/forwarding.ts';
 import { DoctorEcho } from './doctor-echo.ts';
 import { SyncError } from './errors.ts';
-import { inPlainWords } from './plain-words.ts';
+import { inPlainWords, quotaWords } from './plain-words.ts';
 import { headerOf, type HttpRequest, type HttpResponse } from './http.ts';
 import { landingPage, landingPageHeaders } from './landing.ts';
 import { login } from './login.ts';
@@ -465,6 +465,10 @@ class Hall implements SyncServer {
     const path = await this.#stagingFile(rooms, { step: 'stagingFolder', user: place }, 'upload', '.anki2');
     try {
       request.receivedBytes = (await receiveBody(request, path, this.#options.limits)).bytes;
+      const most = this.#options.quota?.maxCollectionBytes;
+      if (most !== undefined && request.receivedBytes > most) {
+        return this.#refuseUpload(request, user, quotaWords('collection', request.receivedBytes, most), `a collection of ${request.receivedBytes} bytes`);
+      }
       const verdict = await rooms.engine.prepareUpload(path);
       if (verdict.verdict === 'corrupt') return this.#refuseUpload(request, user, CORRUPT, verdict.reason);
       if (verdict.verdict === 'too-new') return this.#refuseUpload(request, user, TOO_NEW, `schema ${verdict.schemaVersion}`);
@@ -504,7 +508,9 @@ class Hall implements SyncServer {
         request.receivedBytes = (await receiveBody(request, path, this.#options.limits, small.begun)).bytes;
       } else request.receivedBytes = small.bytes.length;
       await this.#stillSignedIn(rooms, request, user);
-      return await this.#answer(request, await rooms.engine.run({ step: 'uploadChanges', user: place, zip: small.bytes ?? path! }));
+      return await this.#answer(request, await rooms.engine.run({
+        step: 'uploadChanges', user: place, zip: small.bytes ?? path!, ...given({ maxTotalBytes: this.#options.quota?.maxMediaBytes }),
+      }));
     } catch (error) {
       if (error instanceof SyncError && error.code === 'UPLOAD_EMPTY') throw new SyncError('MEDIA_ZIP_INVALID', 'the zip is empty');
       throw error;

@@ -7,7 +7,7 @@ import { UsageError } from './usage-error.ts';
 type CoreOptions = Pick<
   SyncServerOptions,
   | 'threads' | 'threadHeapMib' | 'maxOpenCollections' | 'closeIdleMillis' | 'syncIdleMillis' | 'maxWaitingPerUser' | 'collectionCacheKib'
-  | 'snapshots' | 'landingPage' | 'caseSensitive' | 'appPasswords' | 'passwordChangeEnds'
+  | 'snapshots' | 'quota' | 'landingPage' | 'caseSensitive' | 'appPasswords' | 'passwordChangeEnds'
 >;
 
 interface NumberSetting {
@@ -23,6 +23,8 @@ const NUMBERS: Readonly<Record<string, NumberSetting>> = {
   SYNC_IDLE_SECS: { least: 1, set: (secs) => ({ syncIdleMillis: secs * 1000 }) },
   MAX_WAITING_PER_USER: { least: 1, set: (maxWaitingPerUser) => ({ maxWaitingPerUser }) },
   COLLECTION_CACHE_KIB: { least: 64, set: (collectionCacheKib) => ({ collectionCacheKib }) },
+  QUOTA_COLLECTION_MIB: { least: 1, set: (mib) => ({ quota: { maxCollectionBytes: mib * 1024 ** 2 } }) },
+  QUOTA_MEDIA_MIB: { least: 1, set: (mib) => ({ quota: { maxMediaBytes: mib * 1024 ** 2 } }) },
   SNAPSHOTS_MAX_COUNT: { least: 0, set: (maxCount) => ({ snapshots: { maxCount } }) },
   SNAPSHOTS_MAX_MIB: { least: 0, set: (mib) => ({ snapshots: { maxBytes: mib * 1024 ** 2 } }) },
 };
@@ -43,8 +45,9 @@ export function coreSettings(env: Environment): CoreOptions {
     const value = env[variable];
     if (value === undefined || value === '') continue;
     const number = NUMBERS[variable];
-    const { snapshots, ...others } = number === undefined ? SWITCHES[variable]!(yesOrNo(variable, value)) : numbered(variable, value, number);
+    const { snapshots, quota, ...others } = number === undefined ? SWITCHES[variable]!(yesOrNo(variable, value)) : numbered(variable, value, number);
     Object.assign(options, others);
+    if (quota !== undefined) options.quota = { ...options.quota, ...quota };
     if (snapshots !== undefined) options.snapshots = { ...options.snapshots, ...snapshots };
   }
   return options;

@@ -17,7 +17,7 @@ export type Call =
   /** Body checked and converted in the lane of its own; the file is consumed. */
   | { step: 'upload'; user: UserPlace; path: string }
   /** A file of the staging folder, or a small zip as it is. */
-  | { step: 'uploadChanges'; user: UserPlace; zip: string | Uint8Array };
+  | { step: 'uploadChanges'; user: UserPlace; zip: string | Uint8Array; maxTotalBytes?: number };
 
 /** What a page shows of a user's data. */
 export interface Overview {

@@ -117,7 +117,7 @@ export class Sessions {
       }
       case 'uploadChanges':
         this.#unsettled.set(user.userId, user);
-        return this.#uploadMedia(user, call.zip);
+        return this.#uploadMedia(user, call.zip, call.maxTotalBytes);
       default:
         return this.#jsonStep(call.step, user, call.sessionKey, parseJsonBody(call.body), call.hostKey ?? '');
     }
@@ -242,9 +242,9 @@ export class Sessions {
     }
   }
 
-  async #uploadMedia(user: UserPlace, zip: string | Uint8Array): Promise<Answer> {
+  async #uploadMedia(user: UserPlace, zip: string | Uint8Array, maxTotalBytes?: number): Promise<Answer> {
     const { media, mediaFiles } = this.#stores;
-    const answer = await uploadChanges({ store: media, files: mediaFiles, user }, zip);
+    const answer = await uploadChanges({ store: media, files: mediaFiles, user, maxTotalBytes }, zip);
     return { ...media200(answer), moved: { up: answer[0], down: 0 } };
   }
 

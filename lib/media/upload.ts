@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SyncError } from '../errors.ts';
+import { quotaWords } from '../plain-words.ts';
 import type { MediaChange, MediaEntry } from '../storage/storage.ts';
 import { MAX_FILES_IN_ZIP, MAX_META_BYTES } from './limits.ts';
 import { checkMediaName } from './media-name.ts';
@@ -66,11 +67,13 @@ async function uploadAsFile(media: UserMedia, bytes: Uint8Array): Promise<Answer
 
 /** Keeps the bytes first, then changes the index. */
 async function take<File extends { sha1: string; bytes: number }>(
-  { store, files, user }: UserMedia,
+  { store, files, user, maxTotalBytes }: UserMedia,
   uploaded: UploadedChange<File>[],
   stage: (changed: ({ name: string } & File)[]) => Promise<void>,
 ): Promise<Answer> {
-  const changes = decide(uploaded, await store.entries(user, uploaded.map(({ name }) => name)));
+  const known = await store.entries(user, uploaded.map(({ name }) => name));
+  const changes = decide(uploaded, known);
+  if (maxTotalBytes !== undefined) refuseTooMuch(changes, known, (await store.totals(user)).totalBytes, maxTotalBytes);
   if (changes.length === 0) return [uploaded.length, (await store.totals(user)).lastUsn];
   try {
     await stage(changes.flatMap(stagedFile));
@@ -80,6 +83,18 @@ async function take<File extends { sha1: string; bytes: number }>(
     await settleMedia({ store, files, user }).catch(() => {});
     throw error;
   }
+}
+
+/** Deletions pass, and whatever makes it less: how else would it become so? */
+function refuseTooMuch<File extends { bytes: number }>(changes: UploadedChange<File>[], known: MediaEntry[], before: number, most: number): void {
+  const sizes = new Map(known.map(({ name, bytes }) => [name, bytes]));
+  let more = 0;
+  for (const { name, file } of changes) {
+    more += (file?.bytes ?? 0) - (sizes.get(name) ?? 0);
+    sizes.set(name, file?.bytes ?? 0);
+  }
+  if (more <= 0 || before + more <= most) return;
+  throw new SyncError('QUOTA_EXCEEDED', quotaWords('media', before + more, most), { detail: `media of ${before + more} bytes; ${most} are allowed` });
 }
 
 /** What the entries change, one after the other: a name may occur twice. */

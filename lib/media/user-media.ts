@@ -6,6 +6,8 @@ export interface UserMedia {
   store: MediaStore;
   files: MediaFiles;
   user: UserPlace;
+  /** Most that the user's files may have together; none: as much as the disk has. */
+  maxTotalBytes?: number | undefined;
 }
 
 /** Once so much is unsettled, an upload settles it first: disks and journals stay bounded, however busy the user is. */
