@@ -21,7 +21,7 @@ export const MAX_DOCTOR_MILLIS = 120_000;
 const MAX_FILLER_BYTES = 256 * 1024;
 const MAX_AT_ONCE = 16;
 const MAX_AT_ONCE_PER_ADDRESS = 6;
-const MAX_PER_MINUTE = 120;
+const MAX_PER_MINUTE = 300;
 const MAX_REMEMBERED = 10_000;
 /** Names of headers; whoever asks sent them, or a proxy on the way added them. */
 const MAX_NAMES = 100;

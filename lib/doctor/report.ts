@@ -76,3 +76,12 @@ function parsed(bytes: Buffer): DoctorReport | undefined {
     && Array.isArray(headers) && typeof chunked === 'boolean' && typeof receivedBytes === 'number' && typeof bodyMillis === 'number';
   return isReport ? (value as DoctorReport) : undefined;
 }
+
+/** Whatever a proxy packed. As it is where that cannot be undone. */
+export function unpacked(body: Buffer): Buffer {
+  try {
+    return packingOf(body)?.unpack(body) ?? body;
+  } catch {
+    return body;
+  }
+}

@@ -78,7 +78,8 @@ async function checkOldTls(visit: Visit): Promise<Finding[]> {
   }
 }
 
-function shakeHands({ base, options }: Visit, extra: ConnectionOptions = {}): Promise<Handshake> {
+/** Rejects where no TLS comes about, whoever it is with. */
+export function shakeHands({ base, options }: Pick<Visit, 'base' | 'options'>, extra: ConnectionOptions = {}): Promise<Handshake> {
   const host = hostOf(base);
   return new Promise((resolve, reject) => {
     const socket = connect({

@@ -1,9 +1,10 @@
 /** Whether a sync server answers, and if not, who does instead. */
 import { right, skipped, wrong, type Finding } from '../finding.ts';
-import { reportIn } from '../report.ts';
+import { reportIn, unpacked } from '../report.ts';
 import { step, type Visit } from '../visit.ts';
 import { NoAnswer, send, type Answer } from '../wire.ts';
 import { byWhom, failure, quoted } from '../words.ts';
+import { shakeHands } from './certificate.ts';
 
 const CHECK = 'server';
 /** The beginning of our own refusals. */
@@ -15,7 +16,8 @@ export async function checkServer(visit: Visit): Promise<Finding[]> {
     answer = await step(visit, 'sync/doctor');
   } catch (error) {
     visit.over = true;
-    return [unanswered(visit, error as NoAnswer)];
+    if (!(error instanceof NoAnswer)) throw error;
+    return [await unanswered(visit, error)];
   }
   const found = reportIn(answer);
   if (found !== undefined) {
@@ -40,7 +42,7 @@ export async function checkServer(visit: Visit): Promise<Finding[]> {
 }
 
 export function isOurs({ status, body }: Answer, code?: string): boolean {
-  const text = body.subarray(0, 200).toString();
+  const text = unpacked(body).subarray(0, 200).toString();
   return status >= 400 && OUR_WORDS.test(text) && (code === undefined || text.startsWith(code));
 }
 
@@ -62,11 +64,12 @@ function isPage({ headers, body }: Answer): boolean {
   return /^text\/html\b/.test(headers['content-type'] ?? '') || /^\s*<(!doctype|html)\b/i.test(body.subarray(0, 200).toString());
 }
 
-function unanswered({ base }: Visit, error: NoAnswer): Finding {
+async function unanswered(visit: Visit, error: NoAnswer): Promise<Finding> {
+  const speaksTls = visit.base.protocol === 'http:' && (await shakeHands(visit).then(() => true, () => false));
+  if (speaksTls) return wrong(CHECK, 'SPEAKS_HTTPS', 'the port speaks https, and was asked by http');
   if (error.code.startsWith('HPE_')) return wrong(CHECK, 'SOMETHING_ELSE', 'what listens there does not speak HTTP');
   if (error.code === 'SILENT') return wrong(CHECK, 'PROXY_TIMEOUT', 'a request is taken, and not answered within 30 seconds');
-  const maybeTls = base.protocol === 'http:' ? 'or speaks https alone' : 'or asks for something that clients do not have';
-  return wrong(CHECK, 'SOMETHING_ELSE', `what listens there answers nothing (${failure(error)}): it is no sync server, ${maybeTls}`);
+  return wrong(CHECK, 'SOMETHING_ELSE', `what listens there answers nothing (${failure(error)}): it is no sync server`);
 }
 
 async function elsewhere(visit: Visit, answer: Answer): Promise<Finding> {
@@ -74,7 +77,7 @@ async function elsewhere(visit: Visit, answer: Answer): Promise<Finding> {
   const by = byWhom(headers);
   if (status >= 300 && status < 400) return redirected(visit, answer);
   if (/HTTP request (was sent )?to (an )?HTTPS|speaking plain HTTP to an SSL/i.test(body.subarray(0, 2000).toString())) {
-    return wrong(CHECK, 'SPEAKS_HTTPS', `port speaks https, and was asked by http${by}`);
+    return wrong(CHECK, 'SPEAKS_HTTPS', `the port speaks https, and was asked by http${by}`);
   }
   if (status === 401 || status === 407) return wrong(CHECK, 'LOGIN_PAGE', `${status}${by}: something in front of the server asks for a password of its own`);
   if (status === 403) return wrong(CHECK, 'PROXY_REFUSES', `403${by}, and not from the sync server`);
