@@ -32,6 +32,7 @@ import { isMetricsPath, listenForMetrics, metricsHandler } from './metrics-endpo
 import { inOidcVariables } from './oidc-settings.ts';
 import { oldPaths } from './old-paths.ts';
 import type { OldSettings } from './old-settings.ts';
+import { letSyncsEnd } from './running-syncs.ts';
 import { serveFlags, serveSettings, type ServeSettings } from './settings.ts';
 import { endAtOnce, stopSignal } from './signals.ts';
 import { ownName, packageVersion, shellWord, type Surroundings } from './surroundings.ts';
@@ -96,6 +97,7 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
   }
   const closing: (() => Promise<void>)[] = [];
   let givingUp: NodeJS.Timeout | undefined;
+  let closingMs = MAX_CLOSING_MS;
   let shownUrl = '';
   try {
     await sync.ready;
@@ -155,8 +157,11 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
         say('some work did not end in time and is given up; the next start tidies up');
         endAtOnce(signal);
       }, GIVE_UP_MS);
+      const beganMs = performance.now();
+      await letSyncsEnd(sync);
+      closingMs -= performance.now() - beganMs;
     } finally {
-      await closeListener(listener, MAX_CLOSING_MS);
+      await closeListener(listener, closingMs);
     }
   } finally {
     for (const close of closing) await close();

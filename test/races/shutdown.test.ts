@@ -99,7 +99,38 @@ test('requests that are half-way when a second SIGTERM ends the server never wer
   assert.equal(await wholeSync(at(second, ada)), 2);
 });
 
-test('between two requests of a sync, the server ends at once: the sync is rolled back, and its next step is a conflict', async (t) => {
+test('a sync that has begun at SIGTERM goes on to its end, and one that would begin reads why not', async (t) => {
+  const base = dataFolder(t);
+  await using first = await serverProcess(base);
+  const [ada, bob] = [await first.user('ada'), await first.user('bob')];
+  await wholeSync(ada);
+  await untilSanityCheck(ada);
+  const ended = first.stop();
+  await first.line(/: closing$/);
+  const { cont, msg } = (await metaOf(bob)) as { cont: boolean; msg: string };
+  assert.deepEqual([cont, msg], [false, 'The sync server is being restarted. Please sync again in a minute.']);
+  assert.equal((await ada.post('finish')).status, 200);
+  assert.equal(await ended, 0);
+  await using second = await serverProcess(base);
+  assert.equal(await notesOn(at(second, ada)), 2);
+  assert.equal(await wholeSync(at(second, bob)), 1);
+});
+
+test('a media sync that has begun at SIGTERM goes on to its end', async (t) => {
+  const base = dataFolder(t);
+  await using first = await serverProcess(base);
+  const ada = await first.user('ada');
+  await ok(ada.msync('begin', { v: 'test' }));
+  const ended = first.stop();
+  await first.line(/: closing$/);
+  await ok(ada.msync('uploadChanges', uploadZip([['late.txt', 'late']])));
+  await ok(ada.msync('mediaSanity', { local: 1 }));
+  assert.equal(await ended, 0);
+  await using second = await serverProcess(base);
+  assert.equal(((await ok(at(second, ada).msync('begin', { v: 'test' }))).json() as { data: { usn: number } }).data.usn, 1);
+});
+
+test('a sync of which nothing more comes does not hold up the end: it is rolled back, and its next step is a conflict', async (t) => {
   const base = dataFolder(t);
   await using first = await serverProcess(base);
   const ada = await first.user('ada');
