@@ -66,7 +66,7 @@ export class Account {
   #arrive(http: HttpRequest, path: readonly string[], entry: LogEntry): Visit {
     const { publicUrl } = this.#room;
     const baseUrl = (publicUrl ?? `${http.scheme ?? 'http'}://${hostOf(http)}${http.mountPath ?? ''}`).replace(/\/+$/, '');
-    const mount = publicUrl === undefined ? (http.mountPath ?? '') : new URL(publicUrl).pathname.replace(/\/+$/, '');
+    const mount = publicUrl === undefined ? pathAsShown(http.mountPath ?? '') : new URL(publicUrl).pathname.replace(/\/+$/, '');
     const cookie = cookieOf(http);
     const [, query = ''] = /\?([^#]*)/.exec(http.url) ?? [];
     return {
@@ -88,7 +88,10 @@ export class Account {
     if (!isPost && !READS.has(http.method)) throw new PageError(405, 'Pages are read by GET, and changed by POST.', { code: 'HTTP_METHOD_WRONG' });
     for (const value of [...path, ...query.values()]) requireText(value);
     const form = isPost ? await this.#form(visit) : undefined;
+    const { token } = visit;
     await this.#recognise(visit);
+    // made for whoever was signed in at the portal then
+    if (isPost && http.signedInUser !== undefined && visit.token !== token) throw tooOld();
 
     const open = routeIn(FOR_ANYBODY, path);
     if (open !== undefined) return run(open, this.#room, visit, form);
@@ -108,10 +111,9 @@ export class Account {
     requireSameSite(http, [hostOf(http), ...(publicUrl === undefined ? [] : [new URL(publicUrl).host])]);
     const form = await readForm(http);
     if (!isCsrfToken(form.text('csrf'), token)) {
-      throw new PageError(403, cookieOf(http) === undefined
-        ? 'Your browser did not send the cookie of this page. Please allow cookies, load the page again and repeat what you did.'
-        : 'This form was too old, so nothing was done. Please load the page again and repeat what you did.', {
-        detail: 'no cookie, or a form of another session',
+      if (cookieOf(http) !== undefined) throw tooOld();
+      throw new PageError(403, 'Your browser did not send the cookie of this page. Please allow cookies, load the page again and repeat what you did.', {
+        detail: 'no cookie',
       });
     }
     return form;
@@ -204,6 +206,17 @@ function disabled(): PageError {
   return new PageError(403, 'Your account on this sync server is disabled.', { code: 'PASSWORD_WRONG' });
 }
 
+function tooOld(): PageError {
+  return new PageError(403, 'This form was too old, so nothing was done. Please load the page again and repeat what you did.', {
+    detail: 'a form of another session',
+  });
+}
+
+/** An application may mount us below a parameter, of which a link says what it is: never another host, nor an attribute of the cookie. */
+function pathAsShown(mountPath: string): string {
+  return mountPath.replace(/^[/\\]+/, '/').replaceAll(/[\\;,\s]/g, encodeURIComponent);
+}
+
 function isSignedIn(visit: Visit): visit is SignedInVisit {
   return visit.session !== undefined;
 }
@@ -217,6 +230,7 @@ async function run<V extends Visit>({ get, post }: Route<V>, room: AccountRoom, 
   if (form !== undefined && post !== undefined) return post(room, visit, form);
   if (form === undefined && get !== undefined) return get(room, visit);
   // an address of a form that was reloaded, or kept as a bookmark
-  if (form === undefined) return { goTo: visit.path[0] === 'users' || visit.path[0] === 'oidc' ? '' : (visit.path[0] ?? '') };
+  const [place = '', ...below] = visit.path;
+  if (form === undefined) return { goTo: below.length === 0 || place === 'users' || place === 'oidc' ? '' : place };
   throw new PageError(405, 'This page takes no forms.', { code: 'HTTP_METHOD_WRONG' });
 }

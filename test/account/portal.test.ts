@@ -73,6 +73,19 @@ test('whoever signs out at the portal is signed out here, and another person the
   assert.match(words(await browser.get('')), /Kim@Example\.org/);
 });
 
+test('a form that was made for another person at the portal changes nothing for whoever is signed in there now', async (t) => {
+  const server = await withPortal(t);
+  const browser = new PortalVisitor(server);
+  await browser.at('/portal/sign-in', { username: 'lee', password: PEOPLE['lee']! });
+  await browser.get('');
+  await browser.get('/app-passwords');
+  await browser.at('/portal/sign-in', { username: 'Kim@Example.org', password: PEOPLE['Kim@Example.org']! });
+  const answer = await browser.post('/app-passwords', { name: 'of lee', expires: '' });
+  assert.deepEqual([answer.status, /too old/.test(notice(answer))], [403, true]);
+  assert.doesNotMatch(words(await browser.get('/app-passwords')), /of lee/);
+  assert.equal((await browser.post('/app-passwords', { name: 'of kim', expires: '' })).status, 303);
+});
+
 test('what a browser says of itself makes nobody a user of the portal', async (t) => {
   const { visitor } = await withPortal(t);
   const guest = visitor();

@@ -45,6 +45,33 @@ for (const [name, path, mount] of mounts) {
   });
 }
 
+test('an address of a form that is kept as a bookmark leads to a page, and not round and round', async (t) => {
+  const { visitor } = await accountServer(t, { users: ADA });
+  const ada = visitor();
+  await ada.signIn('ada', ADA.Ada);
+  const leads = {
+    '/sign-out': '', '/devices/revoke': '/devices', '/devices/revoke-all': '/devices', '/app-passwords/revoke': '/app-passwords', '/collection/download': '/collection',
+  };
+  for (const [path, to] of Object.entries(leads)) {
+    assert.equal((await ada.get(path)).to, to, path);
+    assert.equal((await ada.get(to)).status, 200, to);
+  }
+});
+
+test('whatever stands in the path of a mount, nothing leads to another host, and the cookie has no attribute but ours', async (t) => {
+  const { sync } = await accountServer(t, { users: ADA });
+  for (const mountPath of ['//evil.example/anki', '/\\evil.example/anki', '/a;Domain=example.org/anki', '/a; Domain=example.org/anki']) {
+    const visit = { method: 'GET', mountPath, headers: { host: 'example.org' }, body: null };
+    const { location } = (await sync.handle({ ...visit, url: '/account' })).headers;
+    assert.equal(new URL(location!, 'https://example.org/').host, 'example.org', location);
+    const { headers, body } = await sync.handle({ ...visit, url: '/account/sign-in' });
+    assert.deepEqual(headers['set-cookie']!.split(';').slice(2), [' HttpOnly', ' SameSite=Lax'], headers['set-cookie']);
+    const links = [...String(body).matchAll(/ (?:href|src|action)="([^"#]+)"/g)].map((match) => match[1]!);
+    assert.ok(links.length > 2);
+    for (const link of links) assert.equal(new URL(link, 'https://example.org/').host, 'example.org', link);
+  }
+});
+
 test('the landing page leads to the account page, where there is one', async (t) => {
   const { url } = await accountServer(t, { users: ADA });
   const page = await (await fetch(url)).text();
