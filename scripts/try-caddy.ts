@@ -15,8 +15,10 @@ if (missing !== false) {
 }
 if (currentCaddy() === undefined) console.log(`building Caddy ${CURRENT_CADDY_VERSION}: some minutes, and only this time`);
 const current = await buildCurrentCaddy().catch((error: unknown) => {
-  console.log(`skipped: Caddy ${CURRENT_CADDY_VERSION} cannot be built here: ${error instanceof Error ? error.message.split('\n').at(-1) : String(error)}`);
+  const why = error instanceof Error ? error.message.trim().split('\n').at(-1) : String(error);
+  console.log(`skipped: Caddy ${CURRENT_CADDY_VERSION} cannot be built here: ${why}`);
   return undefined;
 });
-const both = [["Debian's Caddy", DEBIAN_CADDY], ...(current === undefined ? [] : [[`Caddy ${CURRENT_CADDY_VERSION}`, current]])] as [string, string][];
+const both: [name: string, command: string][] = [["Debian's Caddy", DEBIAN_CADDY]];
+if (current !== undefined) both.push([`Caddy ${CURRENT_CADDY_VERSION}`, current]);
 await tryProxies(both.flatMap(([name, command]) => [caddyAtPath(name, command), caddyOwnHost(name, command)]));

@@ -46,7 +46,8 @@ function logId(r) {
 function answer(r) {
   if (r.status === 429 && r.headersOut['Retry-After'] === undefined) r.headersOut['Retry-After'] = '10';
   const header = r.headersIn['anki-sync'];
-  if (r.status === 200 && r.method === 'POST' && header !== undefined && /"v":\s*11\b/.test(header) && r.headersOut['anki-original-size'] === undefined) {
+  const isPacked = r.status === 200 && r.method === 'POST' && header !== undefined && /"v":\s*11\b/.test(header);
+  if (isPacked && r.headersOut['anki-original-size'] === undefined) {
     r.warn('an answer to ' + r.uri + ' has no anki-original-size: is it Anki\'s server that is behind here?');
   }
 }

@@ -35,7 +35,8 @@ function upstreamOf({ upstreams: [one] }: Plan): Record<string, string> {
 
 /** As unkind as a site may be: everything is compressed, slow bodies are cut, and the limit for bodies is small. */
 async function apache({ folder, port }: Plan, inside: string): Promise<Launch> {
-  const modules = ['mpm_event', 'authz_core', 'env', 'setenvif', 'filter', 'deflate', 'headers', 'proxy', 'proxy_http', 'reqtimeout', 'socache_shmcb', 'ssl'];
+  const ofSite = ['mpm_event', 'authz_core', 'env', 'setenvif', 'filter', 'deflate', 'reqtimeout', 'socache_shmcb'];
+  const modules = [...ofSite, 'headers', 'proxy', 'proxy_http', 'ssl'];
   await writeFile(join(folder, 'apache.conf'), `
 ${modules.map((name) => `LoadModule ${name}_module ${MODULES}/mod_${name}.so`).join('\n')}
 ServerName localhost

@@ -50,7 +50,8 @@ export const clientAddress: Scenario = {
   async run(stage) {
     const from = { localAddress: '127.0.0.9' };
     const agent = stage.server.endpoint.startsWith('https:') ? new HttpsAgent(from) : new HttpAgent(from);
-    const { status } = await new RawClient(stage.server.endpoint, { agent }).post('hostKey', { u: stage.user, p: stage.password }, { headers: { 'x-forwarded-for': '203.0.113.66' } });
+    const raw = new RawClient(stage.server.endpoint, { agent });
+    const { status } = await raw.post('hostKey', { u: stage.user, p: stage.password }, { headers: { 'x-forwarded-for': '203.0.113.66' } });
     assert.equal(status, 200);
     await until(() => new RegExp(`hostKey 200 .*user=${stage.user} .*127\\.0\\.0\\.9`).test(stage.server.output()));
     assert.ok(!stage.server.output().includes('203.0.113.66'));

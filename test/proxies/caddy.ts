@@ -35,7 +35,10 @@ export const caddyAtPath = (name: string, command: string): Proxy => ({
   name: `${name}, at a path`,
   scheme: 'http',
   path: '/anki/',
-  configure: async (plan) => caddy(plan, command, await shipped('caddy/subpath.Caddyfile', { 'example.org {': `http://localhost:${plan.port} {`, ...upstreamsOf(plan, 1) })),
+  configure: async (plan) => {
+    const words = { 'example.org {': `http://localhost:${plan.port} {`, ...upstreamsOf(plan, 1) };
+    return caddy(plan, command, await shipped('caddy/subpath.Caddyfile', words));
+  },
 });
 
 export const caddyOwnHost = (name: string, command: string): Proxy => ({

@@ -35,11 +35,14 @@ async function make(): Promise<Certificates> {
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const openssl = (...args: string[]): Promise<string> => run('openssl', args, { cwd: folder });
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  await openssl('req', '-x509', ...newKey, '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=authority of a test', '-addext', 'basicConstraints=critical,CA:TRUE');
+  const authority = ['-days', '2', '-subj', '/CN=authority of a test', '-addext', 'basicConstraints=critical,CA:TRUE'];
+  await openssl('req', '-x509', ...newKey, '-keyout', 'ca.key', '-out', 'ca.pem', ...authority);
   await openssl('req', ...newKey, '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=localhost');
   await writeFile(join(folder, 'server.ext'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n');
-  await openssl('x509', '-req', '-in', 'server.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-out', 'server.pem', '-days', '2', '-extfile', 'server.ext');
-  const [ca, certificate, key, both] = ['ca.pem', 'server.pem', 'server.key', 'both.pem'].map((name) => join(folder, name)) as [string, string, string, string];
+  const signed = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'server.ext'];
+  await openssl('x509', '-req', '-in', 'server.csr', ...signed, '-out', 'server.pem');
+  const within = (name: string): string => join(folder, name);
+  const [ca, certificate, key, both] = [within('ca.pem'), within('server.pem'), within('server.key'), within('both.pem')] as const;
   await writeFile(both, (await readFile(certificate, 'utf8')) + (await readFile(key, 'utf8')));
   return { ca, certificate, key, both };
 }

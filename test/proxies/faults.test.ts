@@ -20,7 +20,8 @@ const wrong: Proxy = {
   scheme: 'http',
   path: '/',
   async configure({ folder, port, upstreams: [server, nobody] }) {
-    const filled = (text: string): string => text.replaceAll('{server}', `http://127.0.0.1:${server}/`).replaceAll('{nobody}', `http://127.0.0.1:${nobody}/`);
+    const at = (port: number | undefined): string => `http://127.0.0.1:${port}/`;
+    const filled = (text: string): string => text.replaceAll('{server}', at(server)).replaceAll('{nobody}', at(nobody));
     const locations = FAULTS.map(({ location }, i) => `location /${i}/ { ${filled(location)} }`);
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/temporary/${kind};`);
     await writeFile(join(folder, 'nginx.conf'), `pid ${folder}/nginx.pid;

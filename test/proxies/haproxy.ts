@@ -9,7 +9,10 @@ export const haproxyAtPath: Proxy = {
   name: 'HAProxy, at a path',
   scheme: 'http',
   path: '/anki/',
-  configure: async (plan) => haproxy(plan, await shipped('haproxy/subpath.cfg', { 'bind :80': `bind 127.0.0.1:${plan.port}`, ...upstreamsOf(plan, 1) })),
+  configure: async (plan) => {
+    const words = { 'bind :80': `bind 127.0.0.1:${plan.port}`, ...upstreamsOf(plan, 1) };
+    return haproxy(plan, await shipped('haproxy/subpath.cfg', words));
+  },
 };
 
 export const haproxyOwnHost: Proxy = {
@@ -29,7 +32,11 @@ export const haproxySeveralServers = (changes: Record<string, string> = {}): Pro
 });
 
 function upstreamsOf({ upstreams: [one, two] }: Plan, count: 1 | 2): Record<string, string> {
-  return { '127.0.0.1:27701': `127.0.0.1:${one}`, ...(count === 2 ? { '127.0.0.1:27702': `127.0.0.1:${two ?? one}` } : {}), 'log /dev/log local0': 'log stdout format raw daemon' };
+  return {
+    '127.0.0.1:27701': `127.0.0.1:${one}`,
+    ...(count === 2 ? { '127.0.0.1:27702': `127.0.0.1:${two ?? one}` } : {}),
+    'log /dev/log local0': 'log stdout format raw daemon',
+  };
 }
 
 function hostOf({ port, certificates }: Plan): Record<string, string> {

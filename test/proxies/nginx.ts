@@ -39,12 +39,17 @@ export const nginxWithScriptAtPath: Proxy = {
   scheme: 'https',
   path: '/anki/',
   servers: 2,
-  configure: async (plan) => nginx(plan, await severalServers(plan, { 'location / {': 'location /anki/ {', 'proxy_pass http://anki_sync;': 'proxy_pass http://anki_sync/;' }), true),
+  configure: async (plan) => {
+    const changes = { 'location / {': 'location /anki/ {', 'proxy_pass http://anki_sync;': 'proxy_pass http://anki_sync/;' };
+    return nginx(plan, await severalServers(plan, changes), true);
+  },
 };
 
 async function severalServers(plan: Plan, changes: Record<string, string>): Promise<string> {
-  await writeFile(join(plan.folder, 'anki-sync.js'), await shipped('nginx-njs/anki-sync.js', {}));
-  return shipped('nginx-njs/several-servers.conf', { ...upstreamsOf(plan, 2), ...hostOf(plan), '/etc/nginx/anki-sync.js': join(plan.folder, 'anki-sync.js'), ...changes });
+  const script = join(plan.folder, 'anki-sync.js');
+  await writeFile(script, await shipped('nginx-njs/anki-sync.js', {}));
+  const words = { ...upstreamsOf(plan, 2), ...hostOf(plan), '/etc/nginx/anki-sync.js': script, ...changes };
+  return shipped('nginx-njs/several-servers.conf', words);
 }
 
 /** Why `js_engine qjs` cannot be tried here, or false. */

@@ -94,7 +94,8 @@ export async function startProxy(proxy: Proxy, upstreams: readonly number[], por
       stdio: ['ignore', 'pipe', 'pipe'],
       ...(drop ? { uid: NOBODY, gid: NOBODY } : {}),
     });
-    for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-200_000)));
+    const keep = (text: string): void => void (output = (output + text).slice(-200_000));
+    for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding('utf8').on('data', keep);
     await listening(child, listenPort, () => output);
     const { pid } = child;
     return {

@@ -88,9 +88,16 @@ for (const proxy of several) {
   test(`headers that are no key of ours do no harm: ${proxy.name}`, { skip }, async (t) => {
     const { proxy: running } = await start(t, proxy);
     const raw = new RawClient(running.endpoint);
-    const headers = ['', '{', '[]', 'null', '0', '{"k":{}}', '{"k":["1.abcdefgh23456777.x"]}', '{"k":"1."}', `{"k":"${'.'.repeat(500)}"}`, `${'['.repeat(3000)}`, '{"k":"\\u0000"}', '"\\'];
-    for (const syncHeader of headers) assert.equal((await raw.sendUnread('POST', 'sync/meta', {}, { syncHeader })).resume().statusCode, 200, syncHeader);
-    for (const query of ['k=a&k=b', 'k=%00', 'k', 'k=%zz', 'k[]=1']) assert.equal((await raw.sendUnread('GET', `msync/begin?${query}`, null, { syncHeader: null })).resume().statusCode, 200, query);
+    const notJson = ['', '{', '"\\', '['.repeat(3000)];
+    const notOurs = ['[]', 'null', '0', '{"k":{}}', '{"k":["1.abcdefgh23456777.x"]}', '{"k":"1."}', `{"k":"${'.'.repeat(500)}"}`, '{"k":"\\u0000"}'];
+    for (const syncHeader of [...notJson, ...notOurs]) {
+      const response = await raw.sendUnread('POST', 'sync/meta', {}, { syncHeader });
+      assert.equal(response.resume().statusCode, 200, syncHeader);
+    }
+    for (const query of ['k=a&k=b', 'k=%00', 'k', 'k=%zz', 'k[]=1']) {
+      const response = await raw.sendUnread('GET', `msync/begin?${query}`, null, { syncHeader: null });
+      assert.equal(response.resume().statusCode, 200, query);
+    }
   });
 }
 

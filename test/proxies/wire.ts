@@ -129,9 +129,10 @@ export function wireThrough(proxy: Proxy): void {
 
     it('statuses and words of the server reach the client', patient, async () => {
       for (const status of [308, 400, 403, 409, 413, 429, 501, 503]) {
-        upstream.does((req, res) => req.resume().on('end', () => void res.writeHead(status, { 'retry-after': '5', location: 'https://other.example.org/' }).end('word')));
-        const response = await raw.post('meta', {});
-        assert.deepEqual([response.status, response.text(), response.headers['retry-after'], response.headers.location], [status, 'word', '5', 'https://other.example.org/']);
+        const [after, location] = ['5', 'https://other.example.org/'];
+        upstream.does((req, res) => req.resume().on('end', () => void res.writeHead(status, { 'retry-after': after, location }).end('word')));
+        const { status: told, headers, text } = await raw.post('meta', {});
+        assert.deepEqual([told, text(), headers['retry-after'], headers.location], [status, 'word', after, location]);
       }
     });
 
@@ -150,7 +151,8 @@ export function wireThrough(proxy: Proxy): void {
 
     it('a client that asks whether it may send its body is told to', patient, async () => {
       upstream.does((req, res) => req.resume().on('end', () => void res.end('taken')));
-      const request = (proxy.scheme === 'https' ? httpsRequest : httpRequest)(`${running.endpoint}sync/upload`, { method: 'POST', headers: { expect: '100-continue', 'transfer-encoding': 'chunked' } });
+      const headers = { expect: '100-continue', 'transfer-encoding': 'chunked' };
+      const request = (proxy.scheme === 'https' ? httpsRequest : httpRequest)(`${running.endpoint}sync/upload`, { method: 'POST', headers });
       request.flushHeaders();
       await once(request, 'continue');
       request.end(Buffer.alloc(50_000));
