@@ -42,14 +42,14 @@ export async function doctor(args: string[], surroundings: Surroundings): Promis
   });
   const wrongs = findings.filter(({ mark }) => mark === 'wrong').length;
   if (asJson) output.write(`${JSON.stringify({ address, ok: wrongs === 0, findings: findings.map(withRemedy) }, null, 2)}\n`);
-  else output.write(wrongs === 0 ? '\nAnki can sync here.\n' : `\n${wrongs} wrong. docs/doctor.md has more words on each.\n`);
+  else output.write(wrongs === 0 ? '\nAnki can sync here.\n' : `\n${wrongs} wrong.\n`);
   return wrongs === 0 ? 0 : 1;
 }
 
 /** What to do stands below the first finding of each fault. */
 export function findingText(finding: Finding, told: Set<string>): string {
-  const line = `${SIGNS[finding.mark]} ${finding.check}: ${finding.words}\n`;
   const { fault } = finding;
+  const line = `${SIGNS[finding.mark]} ${finding.check}: ${finding.words}${fault === undefined ? '' : ` [${fault}]`}\n`;
   if (fault === undefined || told.has(fault)) return line;
   told.add(fault);
   const { shows, change, ...byProxy }: Remedy = REMEDIES[fault];
