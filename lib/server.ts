@@ -56,6 +56,8 @@ const COPY_AGAIN_MILLIS = 250;
 const READY_MILLIS = 2_000;
 /** No step of a user takes so long: a full upload is checked in a lane of its own. */
 const STUCK_MILLIS = 5 * 60_000;
+/** A body that takes longer may have been held back on purpose, by a device that is signed out meanwhile. */
+const SLOW_BODY_MILLIS = 1_000;
 const NOTHING_OPEN = { openCollections: 0, threads: 0, waitingCalls: 0, waitingUploads: 0 };
 
 /** The words of the official server; clients show them as they are. */
@@ -421,7 +423,9 @@ class Hall implements SyncServer {
 
   async #jsonStep(step: JsonStep, rooms: Rooms, request: SyncRequest, user: User, heard?: (body: Buffer) => void): Promise<HttpResponse> {
     try {
+      const askedMillis = performance.now();
       const body = await readJsonBody(request, this.#options.limits);
+      if (performance.now() - askedMillis > SLOW_BODY_MILLIS) await this.#stillSignedIn(rooms, request, user);
       heard?.(body);
       request.receivedBytes = body.length;
       const { sessionKey, hostKey } = request;
@@ -487,10 +491,10 @@ class Hall implements SyncServer {
     }
   }
 
-  /** An upload may take hours. Whoever was signed out or removed meanwhile, perhaps to give the name to somebody else, changes nothing any more. */
+  /** A body may take hours. Whoever was signed out or removed meanwhile, perhaps to give the name to somebody else, changes nothing any more. */
   async #stillSignedIn(rooms: Rooms, request: SyncRequest, user: User): Promise<void> {
     const now = await rooms.hostKeys.resolve(request.hostKey);
-    if (now?.id !== user.id) throw new SyncError('HOST_KEY_UNKNOWN', 'the host key ended during the upload: sign in again');
+    if (now?.id !== user.id) throw new SyncError('HOST_KEY_UNKNOWN', 'the host key ended during the request: sign in again');
   }
 
   #refuseUpload(request: SyncRequest, user: User, words: string, reason: string): Promise<HttpResponse> {

@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { zstdCompressSync } from 'node:zlib';
 import { openBuiltInAuth, type BuiltInAuth } from '../../lib/auth/built-in.ts';
 import { readSyncUsers } from '../../lib/auth/env-users.ts';
 import type { HostKeys } from '../../lib/auth/host-keys.ts';
@@ -178,6 +180,30 @@ test('host keys that are kept elsewhere end with their app password too', async 
   assert.equal(await auth.appPasswords.revoke(userId, id), true);
   await auth.close();
   assert.deepEqual([await meta(phone), await meta(desktop)], [403, 200]);
+});
+
+test('a device that is signed out while it holds back the body of a request changes nothing any more', async () => {
+  await using server = await runningServer();
+  const phone = await signedIn(server, 'ann', PASSWORD);
+  const packed = zstdCompressSync(JSON.stringify({ minUsn: 0, lnewer: true }));
+  let reached = (): void => {};
+  const begun = new Promise<void>((resolve) => (reached = resolve));
+  let letGo = (): void => {};
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  async function* heldBack(): AsyncGenerator<Uint8Array> {
+    yield packed.subarray(0, 4);
+    reached();
+    await held;
+    yield packed.subarray(4);
+  }
+  const headers = { 'anki-sync': JSON.stringify({ v: 11, k: phone.key, c: 'test', s: 'session1' }), 'content-length': String(packed.length) };
+  const start = server.server.handle({ method: 'POST', url: '/sync/start', headers, body: heldBack() });
+  await begun;
+  await beside(server, async (auth) => void await auth.hostKeys.revoke((await auth.directory.userFor('ann')).id));
+  // what comes within a second is taken for what was on its way
+  await sleep(1100);
+  letGo();
+  assert.equal((await start).status, 403);
 });
 
 test('guessing app passwords is limited like guessing any, and a directory that is down is no guess', async () => {
