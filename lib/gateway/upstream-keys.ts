@@ -54,9 +54,8 @@ export class UpstreamKeys {
       headers: {
         'anki-sync': syncHeader({ key: '', client: 'anki-sync gateway' }),
         'content-type': 'application/octet-stream',
-        'content-length': String(data.length),
       },
-      body: [data] as unknown as AsyncIterable<Uint8Array>,
+      body: only(data),
     });
     const status = response.statusCode ?? 0;
     const key = status === 200 ? await keyIn(response) : undefined;
@@ -80,4 +79,8 @@ async function keyIn(response: IncomingMessage): Promise<string | undefined> {
     // the parser's message would quote the key
     return undefined;
   }
+}
+
+async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }

@@ -19,9 +19,8 @@ export interface UpstreamRequest {
 }
 
 const CONNECT_MILLIS = 10_000;
+const SMALL_BYTES = 64 * 1024;
 export const TIMEOUT_MILLIS = 120_000;
-/** Idle connections are dropped before any server would: a request that meets a closing one fails. */
-const IDLE_MILLIS = 4_000;
 
 /** http-proxy-3 writes answers itself, or with `selfHandleResponse` hands them over; then all it wants to know is when the client is gone. */
 class Answering extends EventEmitter {
@@ -41,7 +40,8 @@ export class Upstream {
   constructor(url: string, timeoutMillis = TIMEOUT_MILLIS) {
     this.url = url.replace(/\/+$/, '');
     this.#timeoutMillis = timeoutMillis;
-    const options = { keepAlive: true, timeout: IDLE_MILLIS };
+    // one request for each: the official server closes a connection without a word where it had its zstd frame before the end of the body
+    const options = { keepAlive: false };
     this.#agent = url.startsWith('https:') ? new HttpsAgent(options) : new HttpAgent(options);
   }
 
@@ -54,8 +54,10 @@ export class Upstream {
     this.#proxy ??= this.#open();
     const proxy = await this.#proxy;
     if (signal?.aborted === true) throw new ClientGone(signal.reason);
-    const source = Object.assign(Readable.from(body ?? [], { objectMode: false }), {
-      method, url: path, headers, httpVersionMajor: 1, socket: { destroyed: false },
+    const whole = body === undefined ? undefined : await wholeOrRest(body);
+    const length: Record<string, string> = whole instanceof Uint8Array ? { 'content-length': String(whole.length) } : {};
+    const source = Object.assign(Readable.from(whole instanceof Uint8Array ? [whole] : (whole ?? []), { objectMode: false }), {
+      method, url: path, headers: { ...headers, ...length }, httpVersionMajor: 1, socket: { destroyed: false },
     });
     const answering = new Answering();
     const stop = (): void => {
@@ -111,6 +113,41 @@ export class Upstream {
       return new SyncError('UPSTREAM_SLOW', 'the server behind does not answer', { detail: `no answer from ${this.url} in time`, cause: error });
     }
     return new SyncError('UPSTREAM_UNREACHABLE', 'the server behind is not there', { detail: `${this.url} cannot be reached (${code}): does it run?`, cause: error });
+  }
+}
+
+/**
+ * A small body as a whole, which is sent with its length. The official server answers a chunked one as soon as it has the zstd frame, and closes: if
+ * the end of the body arrives after that, the connection is reset, and the answer with it. Of a large one, the last byte is held back for the
+ * same reason until the end is known.
+ */
+async function wholeOrRest(body: AsyncIterable<Uint8Array>): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
+  const iterator = body[Symbol.asyncIterator]();
+  const begun: Uint8Array[] = [];
+  for (let bytes = 0; bytes <= SMALL_BYTES; ) {
+    const { done, value } = await iterator.next();
+    if (done === true) return Buffer.concat(begun);
+    begun.push(value);
+    bytes += value.length;
+  }
+  return rest(begun, iterator);
+}
+
+async function* rest(begun: readonly Uint8Array[], iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    let bytes: Uint8Array = Buffer.concat(begun);
+    for (;;) {
+      const last = bytes.subarray(-1);
+      if (bytes.length > 1) yield bytes.subarray(0, -1);
+      const { done, value } = await iterator.next();
+      if (done === true) {
+        yield last;
+        return;
+      }
+      bytes = Buffer.concat([last, value]);
+    }
+  } finally {
+    await iterator.return?.();
   }
 }
 
