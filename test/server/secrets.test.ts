@@ -1,6 +1,6 @@
 /**
  * Canary secrets go through everything that a client does, with an authenticator whose errors quote what they were given. None may be in any
- * line of the log, as an object or as the standalone server prints it, nor in any answer but the one that gives the key.
+ * line of the log, as an object or as the standalone server prints it, nor in any metric, nor in any answer but the one that gives the key.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,6 +13,7 @@ import { readSyncUsers } from '../../lib/auth/env-users.ts';
 import { jsonUsersAuthenticator } from '../../lib/auth/json-users.ts';
 import { passportAuthenticator } from '../../lib/auth/passport.ts';
 import { logLine } from '../../lib/cli/access-log.ts';
+import { createMetrics } from '../../lib/cli/metrics.ts';
 import { SyncError } from '../../lib/errors.ts';
 import { RawClient, type RawResponse } from '../client/raw.ts';
 import { uploadZip } from '../media/raw-zip.ts';
@@ -34,9 +35,14 @@ function found(text: string, secrets: readonly string[]): string[] {
   return secrets.flatMap(forms).filter((form) => text.includes(form));
 }
 
-function everyLine(server: RunningServer): string {
-  assert.ok(server.log.length > 0, 'the log is empty');
-  return server.log.map((entry) => `${JSON.stringify(entry)}\n${logLine(entry, new Date(0))}`).join('\n');
+/** The log in both its forms, what happens now, and the metrics that are made of all this. */
+async function everyLine({ log, server, base }: RunningServer): Promise<string> {
+  assert.ok(log.length > 0, 'the log is empty');
+  const metrics = createMetrics({ version: '0', base, activity: () => server.activity() });
+  for (const entry of log) metrics.observe(entry);
+  const measured = await metrics.text();
+  assert.match(measured, /^anki_sync_answers_total\{status="403"\} [1-9]/m);
+  return [measured, JSON.stringify(server.activity()), ...log.map((entry) => `${JSON.stringify(entry)}\n${logLine(entry, new Date(0))}`)].join('\n');
 }
 
 /** Each of these is a way in which libraries have quoted passwords. */
@@ -106,7 +112,7 @@ test('passwords, host keys and session keys are in no line and no answer', async
     assert.equal(answers.at(-1)!.status, 403);
 
     const secrets = [RIGHT, WRONG, INNER, user.key, 'canary-session-4'];
-    assert.deepEqual(found(`${everyLine(server)}\n${said.join('\n')}`, secrets), []);
+    assert.deepEqual(found(`${await everyLine(server)}\n${said.join('\n')}`, secrets), []);
     assert.ok(said.length >= 2);
     for (const { text, headers, status } of answers) {
       // `begin` hands the key back to the client that sent it, in place of a media session key
@@ -151,7 +157,7 @@ test('nor are app passwords, right or revoked, however and wherever they are typ
 
     const spellings = (password: string): string[] => [password, password.toUpperCase(), password.replaceAll('-', ''), password.replaceAll('-', ' ')];
     const secrets = [...spellings(phone.password), ...spellings(lost.password), user.key, device.key, 'canary-session-5', 'canary-session-6'];
-    assert.deepEqual(found(everyLine(server), secrets), []);
+    assert.deepEqual(found(await everyLine(server), secrets), []);
     for (const { text, headers, status } of answers) assert.deepEqual(found(`${text()}${JSON.stringify(headers)}`, secrets), [], `an answer of ${status}`);
     const events = new Set(server.log.map(({ event }) => event));
     for (const event of ['login.ok', 'login.refused', 'login.limited', 'login.unavailable', 'app-password.created', 'app-password.revoked', 'keys.revoked'] as const) {
@@ -174,7 +180,7 @@ test('nor are the passwords of the environment, and the official server\'s host 
     const official = new RawClient(server.url, { key: createHash('sha1').update(`ann:${RIGHT}`).digest('hex') });
     assert.equal((await official.post('meta', { v: 11, cv: 'test' })).status, 200);
     const broken = await official.post('applyChunk', '{"chunk":', { sessionKey: 'x' });
-    assert.deepEqual(found(`${everyLine(server)}${refused.text()}${broken.text()}`, [RIGHT, WRONG, official.key, user.key]), []);
+    assert.deepEqual(found(`${await everyLine(server)}${refused.text()}${broken.text()}`, [RIGHT, WRONG, official.key, user.key]), []);
   } finally {
     await server.stop();
   }
