@@ -28,7 +28,10 @@ export function isMetricsPath(url: string | undefined): boolean {
 }
 
 /** @throws UsageError when the address cannot be used */
-export async function listenForMetrics(handler: Handler, at: Exclude<MetricsSettings['at'], 'path'>): Promise<{ server: Server; close(): Promise<void> }> {
+export async function listenForMetrics(
+  handler: Handler,
+  at: Exclude<MetricsSettings['at'], 'path'>,
+): Promise<{ server: Server; close(): Promise<void> }> {
   const server = createServer((req, res) => (isMetricsPath(req.url) ? handler(req, res) : answer(res, 404, 'only /metrics\n')));
   server.maxConnections = 32;
   await listen(server, at);

@@ -53,10 +53,10 @@ export function createMetrics(sources: MetricsSources): Metrics {
     });
   };
 
-  const requests = histogram('request_duration_seconds', 'Time until the answer of a request was ready, by method of the protocol', ['method'], REQUEST_SECS);
+  const requests = histogram('request_duration_seconds', 'Time until an answer was ready, by method of the protocol', ['method'], REQUEST_SECS);
   const answers = counter('answers_total', 'Answers by status', ['status']);
-  const syncs = histogram('sync_duration_seconds', 'Time of finished syncs from their first request on; upload and download are one-way syncs', ['kind'], SYNC_SECS);
-  const objects = counter('objects_total', 'Cards, notes, reviews, decks and so on, or media files, that finished syncs moved', ['kind', 'direction']);
+  const syncs = histogram('sync_duration_seconds', 'Finished syncs from their first request on; upload and download go one way', ['kind'], SYNC_SECS);
+  const objects = counter('objects_total', 'Cards, notes and so on, or media files, that finished syncs moved', ['kind', 'direction']);
   const bytes = counter('bytes_total', 'Data of requests (up) and answers (down), unpacked', ['direction']);
   const conflicts = counter('conflicts_total', 'Steps of syncs that another device took over, or that had ended', ['code']);
   const failures = counter('failures_total', 'Requests that failed, by code of the table of errors', ['code']);

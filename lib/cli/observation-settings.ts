@@ -33,9 +33,11 @@ const LEVELS = { trace: 'info', debug: 'info', info: 'info', warn: 'warn', warni
 
 /** @throws UsageError */
 export function observationSettings(flags: ReadonlyMap<string, string>, env: Environment): ObservationSettings {
-  const text = (flag: keyof typeof observationFlags, variable: string): string | undefined => flags.get(flag) ?? (env[variable] === '' ? undefined : env[variable]);
+  const text = (flag: keyof typeof observationFlags, variable: string): string | undefined => flags.get(flag) ?? (env[variable] || undefined);
   const format = text('log-format', 'LOG_FORMAT') ?? 'text';
-  if (format !== 'text' && format !== 'json') throw new UsageError(`LOG_FORMAT must be text or json, not "${format}".${hint(format, ['text', 'json'])}`);
+  if (format !== 'text' && format !== 'json') {
+    throw new UsageError(`LOG_FORMAT must be text or json, not "${format}".${hint(format, ['text', 'json'])}`);
+  }
   const level = text('log-level', 'LOG_LEVEL')?.toLowerCase();
   if (level !== undefined && !Object.hasOwn(LEVELS, level)) {
     throw new UsageError(`LOG_LEVEL must be one of info, warn, error, not "${level}".${hint(level, Object.keys(LEVELS))}`);
@@ -50,8 +52,8 @@ export function observationSettings(flags: ReadonlyMap<string, string>, env: Env
 
 function metricsSettings(where: string | undefined, token: string | undefined): MetricsSettings | undefined {
   if (where === undefined || where === 'off') {
-    if (token !== undefined) throw new UsageError('METRICS_TOKEN is set, but METRICS is not: say where they shall be, like METRICS=127.0.0.1:9464');
-    return undefined;
+    if (token === undefined) return undefined;
+    throw new UsageError('METRICS_TOKEN is set, but METRICS is not: say where they shall be, like METRICS=127.0.0.1:9464');
   }
   if (token !== undefined && !/^[\x21-\x7e]{16,}$/.test(token)) {
     throw new UsageError('METRICS_TOKEN must have at least 16 characters, without spaces: make one with "openssl rand -hex 32"');

@@ -1,4 +1,7 @@
-/** A secret is a variable, or better the content of the file that the variable of the same name with `_FILE` names. It is no argument, which others can read. */
+/**
+ * A secret is a variable, or better the content of the file that the variable of the same name with `_FILE` names. It is no argument,
+ * which others can read.
+ */
 import { readFileSync } from 'node:fs';
 import type { Environment } from './configuration.ts';
 import { UsageError } from './usage-error.ts';

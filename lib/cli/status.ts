@@ -63,7 +63,8 @@ export function statusText(now: ServerStatus): string {
   lines.push('', syncs.length === 0 ? 'nobody is syncing' : 'syncing');
   for (const { user, kind, client, runningMillis, up, down, silentMillis } of syncs) {
     const silent = silentMillis > 5_000 ? `, silent for ${duration(silentMillis / 1000)}` : '';
-    lines.push(`  ${plain(user)}  ${kind}  ${duration(runningMillis / 1000)}  up ${sized(up.bytes)}, down ${sized(down.bytes)}${silent}  ${plain(client ?? '')}`);
+    const moved = `up ${sized(up.bytes)}, down ${sized(down.bytes)}${silent}`;
+    lines.push(`  ${plain(user)}  ${kind}  ${duration(runningMillis / 1000)}  ${moved}  ${plain(client ?? '')}`);
   }
   const others = requests.filter(({ request }) => request !== '');
   if (others.length > 0) lines.push('', 'requests');

@@ -1,4 +1,4 @@
-/** https with an authority of one's own on the standalone command, with real Anki clients: told as steps, for the suite and for `npm run try:tls`. */
+/** https with an authority of one's own and real Anki clients: told as steps, for the suite and for `npm run try:tls`. */
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
@@ -117,7 +117,8 @@ export const STEPS: readonly (readonly [sentence: string, run: (story: TlsStory)
   }],
   ['a client that was set up with http moves to https by itself', async (story) => {
     const device = story.open.get('desktop')!;
-    await device.do('set_key', { key: await device.login(KIM.user, KIM.password, subpathOf(story)), endpoint: `http://127.0.0.1:${await plainPortOf(story)}/anki/` });
+    const key = await device.login(KIM.user, KIM.password, subpathOf(story));
+    await device.do('set_key', { key, endpoint: `http://127.0.0.1:${await plainPortOf(story)}/anki/` });
     await device.do('add_notes', { count: 1, prefix: 'by way of http' });
     assert.equal((await device.sync()).required, 'NO_CHANGES');
     await device.close();
