@@ -128,7 +128,7 @@ test('deleting takes cards and media away, signs all devices out, and keeps a sn
   await ada.get('/app-passwords');
   await ada.post('/app-passwords', { name: 'phone', expires: '' });
   const page = await ada.get('/delete');
-  assert.match(words(page), /kept once more as a snapshot : cards without media.*at most 5 snapshots and 2 GiB/);
+  assert.match(words(page), /kept once more as a snapshot , beside those of earlier uploads: cards without media.*At most 5 snapshots and 2 GiB/);
   for (const [fields, status, told] of [
     [{ confirm: 'ada', password: ADA.Ada }, 400, /type your user name exactly as it is shown/],
     [{ confirm: 'Ada', password: 'wrong' }, 403, /This is not your password/],

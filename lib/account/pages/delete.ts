@@ -33,9 +33,9 @@ function pageFor(room: AccountRoom, visit: SignedInVisit, { confirm = '', failur
     ...(failure === undefined ? {} : { status: failure.status, notice: { kind: 'failed', words: html`<p>${failure.message}</p>` } }),
     body: html`<p>This takes all your cards, decks, reviews and media away from this server, and signs out all your devices. Your account stays. So do the
 cards on your devices: if you sign one in again and choose to upload, they come back.</p>
-<p>What was there is kept once more as a <b>snapshot</b>: cards without media, in a folder that only the administrator of this server can read, among at most
-${count(maxCount, 'snapshot')} and ${bytes(maxBytes)} of yours. The newest stays until later uploads replace it. Backups of the server may hold your
-data too. Ask the administrator to remove those.</p>
+<p>What was there is kept once more as a <b>snapshot</b>, beside those of earlier uploads: cards without media, in a folder that only the administrator of this
+server can read. At most ${count(Math.max(1, maxCount), 'snapshot')} and ${bytes(maxBytes)} of yours stay there, and the newest, whatever its size, until later
+uploads replace them. Backups of the server may hold your data too. Ask the administrator to remove all these.</p>
 ${formFor(room, visit, confirm)}
 <p><a href="${visit.home}/collection">Keep everything</a></p>
 <p class="quiet">Signed in as <bdi>${user.loginName}</bdi>.</p>
