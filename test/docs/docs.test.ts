@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import test from 'node:test';
 import { readConfigFile } from '../../lib/cli/config-file.ts';
 import { clientAddressSources } from '../../lib/cli/client-address.ts';
@@ -23,14 +23,34 @@ test('every link between the pages leads somewhere', () => {
   }
 });
 
-test('every page of docs is reached from the README', () => {
-  for (const name of names.filter((each) => each.startsWith('docs/'))) assert.ok(pages.get('README.md')?.includes(`(${name})`), name);
+test('every link to a part of a page leads to a heading of it', () => {
+  const anchors = new Map([...pages].map(([name, text]) => [name, new Set(anchorsOf(text))]));
+  for (const [name, text] of pages) {
+    for (const [, target = '', anchor = ''] of text.matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)) {
+      const page = target === '' ? name : normalize(join(dirname(name), target));
+      assert.ok(anchors.get(page)?.has(anchor), `${name} links to ${page}#${anchor}`);
+    }
+  }
+});
+
+/** Of the headings of a page, as GitHub makes them. */
+function* anchorsOf(text: string): Generator<string> {
+  for (const [, heading = ''] of text.replaceAll(/^```.*?^```$/gms, '').matchAll(/^#+ (.*)$/gm)) {
+    yield heading.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-');
+  }
+}
+
+test('the README leads to the index of docs, and every page is reached from there', () => {
+  assert.ok(pages.get('README.md')?.includes('(docs/README.md)'));
+  for (const name of names.filter((each) => each.startsWith('docs/') && each !== 'docs/README.md')) {
+    assert.ok(pages.get('docs/README.md')?.includes(`(${name.replace('docs/', '')})`), name);
+  }
 });
 
 test('every flag that a page names exists', async () => {
   const known = new Set([...helpText().matchAll(/--[a-z-]+/g)].map(([flag]) => flag));
   // of other programs
-  for (const foreign of ['--syncserver', '--test']) known.add(foreign);
+  for (const foreign of ['--syncserver', '--test', '--prefix', '--build']) known.add(foreign);
   // of scripts
   for (const own of ['--seed', '--rounds', '--shrink', '--verbose', '--root', '--plant']) known.add(own);
   for (const script of await readdir(join(ROOT, 'scripts'))) {
