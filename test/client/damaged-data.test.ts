@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ankiSync, startServer, type RunningServer } from '../cli/command.ts';
 import { AnkiDevices, type Device } from './devices.ts';
 
@@ -79,7 +80,9 @@ class Place {
     return device;
   }
 
-  logged(pattern: RegExp): void {
+  /** A line may come behind the answer. */
+  async logged(pattern: RegExp): Promise<void> {
+    for (let look = 0; look < 200 && !pattern.test(this.server.lines.join('\n')); look++) await sleep(25);
     assert.match(this.server.lines.join('\n'), pattern);
   }
 }
@@ -199,10 +202,10 @@ describe('real Anki', () => {
     });
     const fresh = await place.device('ada');
     await assert.rejects(fresh.syncMedia());
-    place.logged(/MEDIA_FILE_MISSING.*missing on the disk, and forgotten.*one\.txt/);
+    await place.logged(/MEDIA_FILE_MISSING.*missing on the disk, and forgotten.*one\.txt/);
     // of the same length: seen when it is read
     await assert.rejects(fresh.syncMedia());
-    place.logged(/MEDIA_FILE_MISSING.*changed on the disk, and forgotten.*two\.txt/);
+    await place.logged(/MEDIA_FILE_MISSING.*changed on the disk, and forgotten.*two\.txt/);
     // a device compares its files when something changed, and finds that the server has fewer
     await a.do('media_write', { files: [{ name: 'four.txt', text: 'four' }] });
     await assert.rejects(a.syncMedia(), /Please sync again/);
