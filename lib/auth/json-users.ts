@@ -88,7 +88,8 @@ class JsonUsers implements Authenticator {
     const matches = await this.#hasher.verify(password, stored);
     if (user === undefined) return null;
     const right = user.isHash ? matches : sameText(password, user.secret);
-    return right ? { loginName: user.loginName } : null;
+    // a new version may have come while the hash was computed
+    return right && this.#find(username)?.secret === user.secret ? { loginName: user.loginName } : null;
   }
 
   decides({ username }: { username: string }): boolean {

@@ -122,6 +122,34 @@ test('a file that is gone changes nothing, until it is there again', async () =>
   assert.throws(() => file.open(), { code: 'FILE_INVALID' });
 });
 
+test('a login that began before its user got another hash, or was taken out, does not succeed after', async () => {
+  for (const content of [{ ann: OTHER, bob: OTHER }, { bob: OTHER }]) {
+    const file = new UsersFile();
+    file.write({ ann: HASH, bob: OTHER });
+    let letGo = (): void => {};
+    const held = new Promise<void>((resolve) => (letGo = resolve));
+    let reached = (): void => {};
+    let verifying = new Promise<void>((resolve) => (reached = resolve));
+    class HeldHasher extends PasswordHasher {
+      override async verify(password: string, stored: string | null): Promise<boolean> {
+        const right = await super.verify(password, stored);
+        reached();
+        await held;
+        return right;
+      }
+    }
+    const users = file.open({ hasher: new HeldHasher(CHEAP) });
+    const ann = signsIn(users, 'ann', SECRET);
+    await verifying;
+    verifying = new Promise<void>((resolve) => (reached = resolve));
+    file.replace(content);
+    const bob = signsIn(users, 'bob', 'Secret 2');
+    await verifying;
+    letGo();
+    assert.deepEqual([await ann, await bob], [false, true]);
+  }
+});
+
 test('plain passwords are taken with the option alone, beside hashes', async () => {
   const file = new UsersFile();
   file.write({ ann: HASH, bob: 'Zo\u00eb', carl: '$5 a day' });
