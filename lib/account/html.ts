@@ -25,8 +25,11 @@ function markupOf(value: Fragment): string {
   return escapeHtml(String(value));
 }
 
-/** Controls, and what turns the direction of the text behind it: names from outside could write over a page. */
-const UNSEEN = /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+/**
+ * Controls, and what turns the direction of the text behind it: names from outside could write over a page. And what has no width: two names would
+ * look like one to an administrator. Not the joiners (U+200C, U+200D), which some scripts are written with.
+ */
+const UNSEEN = /[\p{Cc}\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\u3164\ufeff\uffa0]/gu;
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 

@@ -15,4 +15,7 @@ test('templates nest, lists are joined, and what is not there is nothing', () =>
 test('what nobody sees, or what turns the text behind it, becomes a mark that everybody sees', () => {
   assert.equal(escapeHtml('a\u202eb\u0000c\u2066d\u009be\ud800'), 'a\ufffdb\ufffdc\ufffdd\ufffde\ufffd');
   assert.equal(escapeHtml('Zoë שלום 日本'), 'Zoë שלום 日本');
+  // two names that would look like one
+  assert.equal(escapeHtml('bo\u200bss so\u00adft \ufeffx \u3164'), 'bo\ufffdss so\ufffdft \ufffdx \ufffd');
+  assert.equal(escapeHtml('می\u200cخواهم 👩\u200d🔬'), 'می\u200cخواهم 👩\u200d🔬');
 });
