@@ -19,8 +19,8 @@ export const MAX_DOCTOR_BODY_BYTES = 128 * 1024 ** 2;
 /** Of a slow body, of the wait before an answer, and of a slow answer, each. */
 export const MAX_DOCTOR_MILLIS = 120_000;
 const MAX_FILLER_BYTES = 256 * 1024;
-const MAX_AT_ONCE = 16;
-const MAX_AT_ONCE_PER_ADDRESS = 6;
+const MAX_AT_ONCE = 24;
+const MAX_AT_ONCE_PER_ADDRESS = 8;
 const MAX_PER_MINUTE = 300;
 const MAX_REMEMBERED = 10_000;
 /** Names of headers; whoever asks sent them, or a proxy on the way added them. */

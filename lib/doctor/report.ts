@@ -1,6 +1,7 @@
 /** The server's own report of an examination, found in whatever a proxy left of the answer. */
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import type { DoctorReport } from '../doctor-echo.ts';
+import { ERROR_STATUS, type ErrorCode } from '../errors.ts';
 import type { Answer } from './wire.ts';
 
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -77,8 +78,15 @@ function parsed(bytes: Buffer): DoctorReport | undefined {
   return isReport ? (value as DoctorReport) : undefined;
 }
 
+/** A refusal of our server: its code stands first. */
+export function isOurs({ status, body }: Answer, code?: ErrorCode): boolean {
+  const found = /^([A-Z]+(?:_[A-Z]+)*)(?:: |$)/.exec(unpacked(body).subarray(0, 200).toString())?.[1] ?? '';
+  const known = Object.hasOwn(ERROR_STATUS, found) && ERROR_STATUS[found as ErrorCode] === status;
+  return known && (code === undefined || code === found);
+}
+
 /** Whatever a proxy packed. As it is where that cannot be undone. */
-export function unpacked(body: Buffer): Buffer {
+function unpacked(body: Buffer): Buffer {
   try {
     return packingOf(body)?.unpack(body) ?? body;
   } catch {

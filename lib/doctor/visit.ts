@@ -1,7 +1,9 @@
 /** One examination: what was asked for, and what the checks told each other. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { zstdCompressSync } from 'node:zlib';
 import type { DoctorReport } from '../doctor-echo.ts';
 import type { Finding } from './finding.ts';
+import { isOurs } from './report.ts';
 import { send, type Answer, type Ask } from './wire.ts';
 
 /** 200 MB unpacked are some hours of a slow line; these are a few seconds. */
@@ -46,6 +48,8 @@ export interface Visit {
 export type Check = (visit: Visit) => Promise<Finding[]>;
 
 export const MIB = 1024 * 1024;
+const BUSY_TRIES = 3;
+const BUSY_SECS = 3;
 const EMPTY = zstdCompressSync('{}');
 /** No server issued it. */
 const NO_KEY = 'anki-sync-doctor';
@@ -54,14 +58,19 @@ export function syncHeader(hostKey = NO_KEY): string {
   return JSON.stringify({ v: 11, k: hostKey, c: 'doctor,anki-sync,doctor', s: 'doctor' });
 }
 
-/** A step of a sync as Anki sends it, with an empty input. Throws NoAnswer. */
-export function step(visit: Visit, path: string, ask: Partial<Omit<Ask, 'url'>> = {}): Promise<Answer> {
-  return send({
+/** A step of a sync as Anki sends it, with an empty input; once more where the server is busy and the body can be had again. Throws NoAnswer. */
+export async function step(visit: Visit, path: string, ask: Partial<Omit<Ask, 'url'>> = {}): Promise<Answer> {
+  const whole: Ask = {
     url: new URL(path, visit.base),
     body: EMPTY,
     ca: visit.options.ca,
     verify: visit.verify,
     ...ask,
     headers: { 'anki-sync': syncHeader(), ...ask.headers },
-  });
+  };
+  for (let tries = 1; ; tries++) {
+    const answer = await send(whole);
+    if (tries === BUSY_TRIES || !isOurs(answer, 'BUSY') || !(whole.body instanceof Uint8Array)) return answer;
+    await sleep(Math.min(Number(answer.headers['retry-after']) || 1, BUSY_SECS) * 1000);
+  }
 }

@@ -68,7 +68,7 @@ test('an address may ask so often in a minute, and so much at once; others may a
   const echo = new DoctorEcho({});
   const isBusy = (error: unknown): boolean => error instanceof SyncError && error.code === 'BUSY';
   const leaving = new AbortController();
-  const waiting = Array.from({ length: 6 }, () => echo.respond(asking({ url: '/sync/doctor?wait=100000', signal: leaving.signal })));
+  const waiting = Array.from({ length: 8 }, () => echo.respond(asking({ url: '/sync/doctor?wait=100000', signal: leaving.signal })));
   await assert.rejects(echo.respond(asking()), isBusy);
   assert.equal((await echo.respond(asking({ clientAddress: '192.0.2.2' }))).status, 200);
   leaving.abort();

@@ -1,9 +1,11 @@
 /** A real server behind a proxy that is set up wrongly: the examination names the fault, and no other. */
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
+import express from 'express';
+import { expressSync } from '../../adapters/express/index.ts';
 import { runningServer } from '../server/running-server.ts';
 import { examined, warningsOf, wordsOf, wrongOf } from './examined.ts';
-import { brokenProxy, type ProxyFaults } from './proxy.ts';
+import { brokenProxy, listening, type ProxyFaults } from './proxy.ts';
 
 async function behind(t: TestContext, faults: ProxyFaults): Promise<string> {
   const server = await runningServer();
@@ -16,6 +18,15 @@ describe('A server behind a proxy', { concurrency: 4 }, () => {
     const findings = await examined(await behind(t, {}), { slowSecs: 1, bodyMib: 8 });
     assert.deepEqual([wrongOf(findings), warningsOf(findings)], [[], []], JSON.stringify(findings));
     assert.deepEqual(findings.filter(({ mark }) => mark === 'skipped').map(({ check }) => check), ['sign-in']);
+  });
+
+  test('or in an application at a path: nothing is wrong with it', async (t) => {
+    const server = await runningServer();
+    t.after(() => server.stop());
+    const app = express();
+    app.use('/anki', expressSync(server.server));
+    const findings = await examined(`${await listening(t, app)}anki/`);
+    assert.deepEqual([wrongOf(findings), warningsOf(findings)], [[], []], JSON.stringify(findings));
   });
 
   test('with a limit of 1 MB for bodies', async (t) => {

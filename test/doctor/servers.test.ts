@@ -57,6 +57,20 @@ describe('A server', { concurrency: 3 }, () => {
     });
   }
 
+  test('that is busy for a moment is asked again, and one that stays so is left alone', async (t) => {
+    const server = await runningServer();
+    t.after(() => server.stop());
+    let refused = 0;
+    const busy = (times: number): Promise<string> => brokenProxy(t, server.url, {
+      instead: (req, res) => req.url!.includes('doctor') && refused++ < times && res.writeHead(503, { 'retry-after': '1' }).end('BUSY') !== undefined,
+    });
+    assert.deepEqual(wrongOf(await examined(await busy(2))), []);
+    refused = 0;
+    const findings = await examined(await busy(Infinity));
+    assert.deepEqual(wrongOf(findings), []);
+    assert.match(findings.find(({ check }) => check === 'server')?.words ?? '', /try again in a minute/);
+  });
+
   test('that refuses the password', async (t) => {
     const server = await runningServer();
     t.after(() => server.stop());

@@ -34,6 +34,12 @@ describe('a path', () => {
     }
   });
 
+  test('of an examination leads there, wherever methods do', () => {
+    for (const url of ['/sync/doctor', '/msync/doctor?wait=1', '/anki//sync/doctor/']) assert.deepEqual(routeOf('POST', url), { kind: 'doctor' }, url);
+    assert.equal(refusal('GET', '/sync/doctor').code, 'HTTP_METHOD_WRONG');
+    assert.equal(refusal('POST', '/doctor').code, 'PATH_UNKNOWN');
+  });
+
   test('with an unknown method is a 400, and one without a method a 404', () => {
     for (const url of ['/sync/bogus', '/sync/META', '/sync/begin', '/msync/meta', '/sync/constructor', '/sync/__proto__', '/sync/%ff']) {
       assert.equal(refusal('POST', url).code, 'METHOD_UNKNOWN', url);

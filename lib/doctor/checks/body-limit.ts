@@ -1,11 +1,10 @@
 /** Whether a large body passes: half of all trouble is a proxy's limit. */
 import { randomBytes } from 'node:crypto';
 import { right, skipped, wrong, type Finding } from '../finding.ts';
-import { reportIn } from '../report.ts';
+import { isOurs, reportIn } from '../report.ts';
 import { DEFAULT_BODY_MIB, MIB, step, type Visit } from '../visit.ts';
 import { NoAnswer } from '../wire.ts';
 import { byWhom, failure, sized } from '../words.ts';
-import { isOurs } from './who-answers.ts';
 
 const CHECK = 'large bodies';
 const PIECE_BYTES = 64 * 1024;

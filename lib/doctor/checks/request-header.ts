@@ -1,8 +1,8 @@
 /** Whether `anki-sync` arrives, which holds the key of the device. */
 import { right, skipped, wrong, type Finding } from '../finding.ts';
+import { isOurs } from '../report.ts';
 import { step, type Visit } from '../visit.ts';
 import { byWhom } from '../words.ts';
-import { isOurs } from './who-answers.ts';
 
 const CHECK = 'anki-sync header';
 

@@ -1,12 +1,12 @@
 /** With a user: signs in, asks for the state of the collection and of the media, and changes nothing of either. */
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { right, skipped, wrong, type Finding } from '../finding.ts';
+import { isOurs } from '../report.ts';
 import { step, syncHeader, type Visit } from '../visit.ts';
 import type { Answer } from '../wire.ts';
 import { byWhom, quoted } from '../words.ts';
 import { envelopeFaults } from './answers.ts';
 import { clockFinding } from './clock.ts';
-import { isOurs } from './who-answers.ts';
 
 const CHECK = 'sign-in';
 const MAX_BYTES = 1024 * 1024;

@@ -1,11 +1,10 @@
 /** Whether what is slow may take its time: an upload over a slow line, a device that stands still for a while, a server that thinks. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { right, skipped, warning, wrong, type Finding } from '../finding.ts';
-import { reportIn } from '../report.ts';
+import { isOurs, reportIn } from '../report.ts';
 import { DEFAULT_SLOW_SECS, step, type Visit } from '../visit.ts';
 import { NoAnswer, type Answer } from '../wire.ts';
 import { byWhom, failure } from '../words.ts';
-import { isOurs } from './who-answers.ts';
 
 const CHECK = 'timeouts';
 const PIECE = Buffer.alloc(32 * 1024);

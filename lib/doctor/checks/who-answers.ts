@@ -1,14 +1,12 @@
 /** Whether a sync server answers, and if not, who does instead. */
 import { right, skipped, wrong, type Finding } from '../finding.ts';
-import { reportIn, unpacked } from '../report.ts';
+import { isOurs, reportIn } from '../report.ts';
 import { step, type Visit } from '../visit.ts';
 import { NoAnswer, send, type Answer } from '../wire.ts';
 import { byWhom, failure, quoted } from '../words.ts';
 import { shakeHands } from './certificate.ts';
 
 const CHECK = 'server';
-/** The beginning of our own refusals. */
-const OUR_WORDS = /^[A-Z]+(_[A-Z]+)+(: |$)/;
 
 export async function checkServer(visit: Visit): Promise<Finding[]> {
   let answer: Answer;
@@ -39,11 +37,6 @@ export async function checkServer(visit: Visit): Promise<Finding[]> {
   }
   visit.over = true;
   return [await elsewhere(visit, answer)];
-}
-
-export function isOurs({ status, body }: Answer, code?: string): boolean {
-  const text = unpacked(body).subarray(0, 200).toString();
-  return status >= 400 && OUR_WORDS.test(text) && (code === undefined || text.startsWith(code));
 }
 
 /** By what servers answer to a method that they do not know, and to a key that they did not issue. */
