@@ -49,6 +49,12 @@ class Device:
         self.auth = SyncAuth(hkey=key, endpoint=endpoint)
         return None
 
+    def log_out(self):
+        """The button of the preferences: media are compared anew, wherever the device signs in next."""
+        self.auth = None
+        self.col.media.force_resync()
+        return None
+
     def sync(self, media=False):
         out = self.col.sync_collection(self.auth, media)
         self.col._load_scheduler()

@@ -6,7 +6,8 @@ import { delimiter, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { readConfigFile } from '../../lib/cli/config-file.ts';
 import { quotaWords } from '../../lib/plain-words.ts';
-import { commandFolder } from '../deploy/units.ts';
+import { startServer } from '../cli/command.ts';
+import { commandFolder, commandOf } from '../deploy/units.ts';
 import { ankiEnvironment, ankiPython, run } from '../oracle/anki-python.ts';
 import { pinnedNode, ROOT } from '../package/project-copy.ts';
 
@@ -93,6 +94,18 @@ test('the commands of a new version run, and a server that is not there yet is t
   let said = '';
   for (const line of block.trim().split('\n').filter((each) => !each.startsWith('#'))) said += await run('sh', ['-c', line], { cwd: folder, env });
   assert.match(said, /^on\b.*\n[^]*^off\b/m);
+});
+
+test('the command of personal-site.md serves, and its pages show the address of the site', async (t) => {
+  const [, line = ''] = /```sh\n\s*anki-sync (serve .*)\n/.exec(await page('personal-site.md')) ?? [];
+  const folder = await temporaryFolder(t);
+  const [, ...args] = commandOf(line);
+  // a free port, so that nothing is in the way
+  const server = await startServer(t, [...args, '--port', '0'], { cwd: folder });
+  await server.line(/^created the user "kim" with the password /);
+  const landing = await (await fetch(server.url)).text();
+  assert.ok(landing.includes('https://example.org/anki/') && !landing.includes('http://127.0.0.1'));
+  assert.equal(await server.stop(), 0);
 });
 
 test('deployment.md installs each file that deploy/systemd has, into the places of which the units speak', async () => {
