@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { test } from 'node:test';
+import { fetchSync } from '../../adapters/fetch/index.ts';
 import { createGateway, type GatewayOptions } from '../../lib/index.ts';
 import { requireProxyLibrary } from '../../lib/gateway/library.ts';
 import { Visitor } from '../account/visitor.ts';
@@ -219,6 +220,32 @@ test('a server behind that is down: people sign in, keep their keys, read why, a
   assert.equal((await device.post('start')).status, 502);
   assert.equal((await device.get('ready')).status, 503);
   assert.equal((await device.get('health')).status, 200);
+});
+
+test('maintenance holds at a gateway too', async (t) => {
+  const behind = await standIn(t);
+  const gateway = await startGateway(t, behind.url);
+  const device = await gateway.device();
+  gateway.sync.maintenance('Back at nine.');
+  assert.equal(((await device.post('meta')).json() as { msg: string }).msg, 'Back at nine.');
+  assert.equal(behind.seen.length, 0);
+  gateway.sync.maintenance(undefined);
+  assert.equal((await device.post('meta')).text(), '{}');
+});
+
+test('a gateway answers fetch handlers as well, with bodies in both directions', async (t) => {
+  const behind = await standIn(t);
+  const gateway = await startGateway(t, behind.url);
+  const { key } = await gateway.device();
+  const bytes = randomBytes(300 * KIB);
+  behind.answer = (_req, res, { body }) => res.writeHead(200, { 'anki-original-size': '1' }).end(body);
+  const handler = fetchSync(gateway.sync);
+  const request = new Request('http://gateway.example/sync/upload', {
+    method: 'POST', headers: { 'anki-sync': JSON.stringify({ v: 11, k: key, c: 'x', s: '' }) }, body: new Uint8Array(bytes),
+  });
+  const response = await handler(request);
+  assert.deepEqual([response.status, response.headers.get('anki-original-size')], [200, '1']);
+  assert.ok(Buffer.from(await response.arrayBuffer()).equals(bytes));
 });
 
 test('no key and no password of the server behind is in the log, or in an answer', async (t) => {
