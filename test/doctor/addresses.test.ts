@@ -65,6 +65,12 @@ test('sync/ at the end of the address, which Anki appends', async (t) => {
   assert.ok(findings.some(({ check, mark }) => check === 'large bodies' && mark === 'right'), 'the rest is looked at all the same');
 });
 
+test('sync/ at the end where a proxy has the server at a path of that name is right', async (t) => {
+  const address = await brokenProxy(t, await server(t), { path: (path) => path.replace(/^\/sync/, '') });
+  assert.deepEqual(wrongOf(await examined(`${address}sync/`)), []);
+  assert.deepEqual(wrongOf(await examined(`${address}sync`)), ['SLASH_MISSING']);
+});
+
 test('the slash that is missing, and the address of the account page', async (t) => {
   const address = await brokenProxy(t, await server(t), { path: (path) => path.replace(/^\/anki/, '') });
   assert.deepEqual(wrongOf(await examined(`${address}anki`)), ['SLASH_MISSING']);

@@ -1,7 +1,8 @@
-/** The address itself, before anybody is asked. */
+/** The address itself. */
 import { addressGroup } from '../../auth/address-group.ts';
 import { right, warning, wrong, type Finding } from '../finding.ts';
-import type { Visit } from '../visit.ts';
+import { reportIn } from '../report.ts';
+import { step, type Visit } from '../visit.ts';
 
 const CHECK = 'address';
 
@@ -14,7 +15,7 @@ export async function checkAddress(visit: Visit): Promise<Finding[]> {
     [base.search, base.hash] = ['', ''];
     findings.push(wrong(CHECK, 'ADDRESS_NOT_THE_SERVERS', 'the address goes on after a ? or #'));
   }
-  if (last === 'sync' || last === 'msync') {
+  if ((last === 'sync' || last === 'msync') && !(await isMountedThere(visit))) {
     base.pathname = withoutLast(base.pathname);
     findings.push(wrong(CHECK, 'ADDRESS_DOUBLED_SYNC', `the address ends with ${last}/, which Anki appends by itself: it is ${base.href}`));
   } else if (last === 'account') {
@@ -25,6 +26,14 @@ export async function checkAddress(visit: Visit): Promise<Finding[]> {
     findings.push(wrong(CHECK, 'SLASH_MISSING', `the slash at the end is missing: it is ${base.href}`));
   }
   return findings.length > 0 ? findings : [right(CHECK, base.href)];
+}
+
+/** A proxy may have the server at a path of that name, and take it away. */
+async function isMountedThere(visit: Visit): Promise<boolean> {
+  const base = new URL(visit.base);
+  if (!base.pathname.endsWith('/')) base.pathname += '/';
+  const answer = await step({ ...visit, base, verify: false }, 'sync/doctor', { silentMillis: 5_000 }).catch(() => undefined);
+  return answer !== undefined && reportIn(answer)?.report.path === '/sync/doctor';
 }
 
 function withoutLast(path: string): string {
