@@ -87,7 +87,7 @@ test('what the Dockerfile builds has all packages that settings can ask for, in 
   }
   const version = async (root: string, name: string): Promise<string> => JSON.parse(await readFile(join(root, 'node_modules', name, 'package.json'), 'utf8')).version;
   const { dependencies, peerDependencies } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as Record<string, Record<string, string>>;
-  for (const name of [...Object.keys(dependencies!), ...Object.keys(peerDependencies!), 'pino', 'prom-client', 'smol-toml']) {
+  for (const name of [...Object.keys(dependencies!), ...Object.keys(peerDependencies!)]) {
     assert.equal(await version(built, name), await version(ROOT, name), name);
   }
   for (const name of ['typescript', 'playwright-core', 'express', 'node']) assert.ok(!existsSync(join(built, 'node_modules', name)), name);
