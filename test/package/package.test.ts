@@ -82,7 +82,7 @@ test('what is optional is not installed, and asked for by name when it is used',
 
 test('only what is needed is in the package', async () => {
   const entries = await readdir(join(consumer, 'node_modules/anki-sync-middleware'));
-  assert.deepEqual(entries.filter((name) => name !== 'node_modules').sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'adapters', 'dist', 'docs', 'package.json']);
+  assert.deepEqual(entries.filter((name) => name !== 'node_modules').sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'adapters', 'deploy', 'dist', 'docs', 'package.json']);
   // configurations for proxies; what runs in Node is in dist
   assert.deepEqual((await readdir(join(consumer, 'node_modules/anki-sync-middleware/adapters'), { recursive: true })).filter((name) => name.endsWith('.ts')), []);
 });
