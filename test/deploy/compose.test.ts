@@ -5,7 +5,9 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isKnownVariable } from '../../lib/cli/settings-table.ts';
+import { run } from '../oracle/anki-python.ts';
 import { ROOT } from '../package/project-copy.ts';
 import { DEBIAN_CADDY } from '../proxies/caddy.ts';
 import { proxiesMissing } from '../proxies/debian.ts';
@@ -14,15 +16,25 @@ const FOLDER = join(ROOT, 'deploy/docker');
 const WORKFLOW = join(ROOT, '.github/workflows/image.yml');
 
 /** A Python that reads YAML: the one in PATH, or Debian's with python3-yaml. */
-function pythonWithYaml(): string | undefined {
+async function pythonWithYaml(): Promise<string | undefined> {
   const found = (): string | undefined => ['python3', '/usr/bin/python3'].find((python) => spawnSync(python, ['-c', 'import yaml'], { stdio: 'ignore' }).status === 0);
-  const here = found();
-  if (here !== undefined || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return here;
-  spawnSync('apt-get', ['-qq', '-o', 'DPkg::Lock::Timeout=300', 'install', '-y', '--no-install-recommends', 'python3-yaml'], { stdio: 'ignore', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+  if (found() !== undefined || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return found();
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const wait = ['-qq', '-o', 'DPkg::Lock::Timeout=300'];
+  for (let attempt = 1; found() === undefined; attempt++) {
+    try {
+      await run('apt-get', [...wait, 'update'], { env });
+      await run('apt-get', [...wait, 'install', '-y', '--no-install-recommends', 'python3-yaml'], { env });
+    } catch (error) {
+      // another suite installs at the same time
+      if (attempt === 60 || !/lock/i.test(String(error))) throw error;
+      await sleep(2000);
+    }
+  }
   return found();
 }
 
-const python = pythonWithYaml();
+const python = await pythonWithYaml();
 const noYaml = python === undefined ? 'no Python here can read YAML (python3-yaml)' : false;
 
 function readYaml(path: string): any {
@@ -78,10 +90,10 @@ test('the workflow builds the Dockerfile for both processors, publishes tags alo
   assert.deepEqual(workflow.true.push, { tags: ['v*'] });
   assert.deepEqual(workflow.permissions, { contents: 'read' });
   const { steps } = workflow.jobs.image as { steps: { uses?: string; run?: string; if?: string; with?: Record<string, unknown> }[] };
-  for (const { uses, run, with: inputs } of steps) {
-    assert.ok((uses === undefined) !== (run === undefined));
+  for (const { uses, run: lines, with: inputs } of steps) {
+    assert.ok((uses === undefined) !== (lines === undefined));
     if (uses !== undefined) assert.match(uses, /^[\w-]+\/[\w-]+@v\d+$/);
-    if (run !== undefined) assert.equal(spawnSync('bash', ['-n', '-c', run]).status, 0);
+    if (lines !== undefined) assert.equal(spawnSync('bash', ['-n', '-c', lines]).status, 0);
     if (inputs?.['file'] !== undefined) assert.ok(existsSync(join(ROOT, String(inputs['file']))));
   }
   const publishing = steps.filter(({ uses = '', with: inputs }) => uses.startsWith('docker/login') || inputs?.['push'] === true);
