@@ -545,6 +545,8 @@ class Hall implements SyncServer {
       tell: (entry) => this.#tell(entry),
       describe: (error, entry) => describe(error, entry, this.#options.base),
     }));
+    // one that could not be opened is tried again by the next request
+    this.#account.catch(() => (this.#account = undefined));
     return this.#account;
   }
 

@@ -20,8 +20,6 @@ import type { Session } from './sessions.ts';
 import { STYLE } from './style.ts';
 
 export interface AccountParts extends AccountRoom {
-  /** Where clients reach the server, if that was told: with or without a slash at its end. */
-  publicUrl: string | undefined;
   recheck: Recheck;
   /** Whether the authenticators have such a user; true where they cannot tell. */
   isKnown(loginName: string): Promise<boolean>;

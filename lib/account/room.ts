@@ -27,6 +27,8 @@ export interface AccountRoom {
   signIn: SignIn;
   engine: Engine;
   oidc: OidcProviders | undefined;
+  /** Where clients reach the server, if that was told: with or without a slash at its end. */
+  publicUrl: string | undefined;
   sessions: Sessions;
   notices: Notices;
   sealing: Sealing;

@@ -5,14 +5,14 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import test, { type TestContext } from 'node:test';
 import { expressSync } from '../../adapters/express/index.ts';
-import { createSyncServer, type LogEntry } from '../../lib/index.ts';
+import { createSyncServer, type LogEntry, type SyncServer } from '../../lib/index.ts';
 import { Browser } from '../auth/oidc/browser.ts';
 import { PEOPLE, RealProvider } from '../auth/oidc/provider.ts';
 import { options } from '../auth/oidc/sign-in.ts';
 import { dataFolder, notice } from './visitor.ts';
 
 /** The provider has to know the address to come back to before the server is there. */
-async function setUp(t: TestContext): Promise<{ home: string; provider: RealProvider; log: LogEntry[] }> {
+async function setUp(t: TestContext): Promise<{ home: string; provider: RealProvider; log: LogEntry[]; sync: SyncServer }> {
   let listener: RequestListener | undefined;
   const server = createServer((req, res) => listener!(req, res)).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -30,7 +30,7 @@ async function setUp(t: TestContext): Promise<{ home: string; provider: RealProv
     server.closeAllConnections();
     await sync.close();
   });
-  return { home, provider, log };
+  return { home, provider, log, sync };
 }
 
 const textOf = async (browser: Browser, url: string): Promise<{ status: number; text: string; location: string | null }> => {
@@ -70,6 +70,14 @@ test('the way back is worth nothing in another browser, nor without a beginning'
   assert.equal((await textOf(victim, home)).location, '/account/sign-in');
   // and the thief's own is no worse for it
   assert.equal((await textOf(thief, back)).status, 303);
+});
+
+test('a request that names another host leads nobody there: the address to come back to has to be set', async (t) => {
+  const { sync, log } = await setUp(t);
+  const answer = await sync.handle({ method: 'GET', url: '/account/oidc/example', headers: { host: 'elsewhere.example' }, body: null });
+  assert.deepEqual([answer.status, answer.headers['location']], [503, undefined]);
+  assert.match(String(answer.body), /not set up completely/);
+  assert.deepEqual([log.at(-1)?.code, /PUBLIC_URL/.test(log.at(-1)?.detail ?? '')], ['PUBLIC_URL_MISSING', true]);
 });
 
 test('a provider that is down, or that nobody knows, is told in words', async (t) => {

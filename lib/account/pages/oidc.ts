@@ -1,5 +1,6 @@
 import { SyncError } from '../../errors.ts';
 import { OidcError, type OidcProvider, type OidcState } from '../../auth/oidc/oidc.ts';
+import { isThisMachine } from '../../auth/oidc/settings.ts';
 import { loginEvent } from '../../login.ts';
 import { PageError } from '../page-error.ts';
 import type { AccountRoom, Redirect, Visit } from '../room.ts';
@@ -8,8 +9,21 @@ import { signedIn } from './sign-in.ts';
 /** To the provider. What its answer is compared with goes along in the cookie, sealed, and bound to this browser. */
 export async function beginOidc(room: AccountRoom, visit: Visit): Promise<Redirect> {
   const provider = providerOf(room, visit);
+  requireOwnAddress(room, visit);
   const { url, state } = await provider.begin({ redirectUri: `${visit.serverUrl}account/oidc/${provider.id}/callback` });
   return { goTo: url, cookie: { token: visit.token, sealed: room.sealing.seal(state, visit.token) } };
+}
+
+/**
+ * The address to come back to must not be one that whoever made the link chose by the `Host` of its request: a provider that takes any would
+ * send the code of its visitor there.
+ */
+function requireOwnAddress({ publicUrl }: AccountRoom, { serverUrl }: Visit): void {
+  if (publicUrl !== undefined || isThisMachine(new URL(serverUrl).hostname)) return;
+  throw new PageError(503, 'Signing in this way is not set up completely. Please tell the administrator of this server.', {
+    code: 'PUBLIC_URL_MISSING',
+    detail: 'single sign-on needs PUBLIC_URL (publicUrl): the address that people open, as registered at the provider',
+  });
 }
 
 /** And back. The state is used up, whatever comes of it. */
