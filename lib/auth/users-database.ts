@@ -116,7 +116,7 @@ export class UsersDatabase {
     this.#users = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users ORDER BY login_key`);
     this.#usersNamed = this.#db.prepare(`SELECT ${USER_COLUMNS} FROM users WHERE instr(login_key, ?) > 0 ORDER BY login_key LIMIT ? OFFSET ?`);
     this.#countNamed = this.#db.prepare<[string], number>('SELECT count(*) FROM users WHERE instr(login_key, ?) > 0').pluck();
-    this.#appPasswords = this.#db.prepare(`SELECT ${APP_PASSWORD_COLUMNS} FROM app_passwords WHERE user_id = ? ORDER BY created_secs, id`);
+    this.#appPasswords = this.#db.prepare(`SELECT ${APP_PASSWORD_COLUMNS} FROM app_passwords WHERE user_id = ? ORDER BY created_secs, name, id`);
     this.#appPasswordByHash = this.#db.prepare(`SELECT ${APP_PASSWORD_COLUMNS} FROM app_passwords WHERE password_hash = ?`);
     this.#audit = this.#db.prepare('SELECT number, at_secs, event, login_name, detail FROM audit ORDER BY number');
     this.#oidcSignedIn = this.#db.prepare<[string], number | null>('SELECT max(signed_in_secs) FROM oidc_subjects WHERE user_id = ?').pluck();

@@ -109,6 +109,14 @@ test('one wrong letter, two that changed places, and whatever else people have f
   }
 });
 
+test('those of one moment are listed by name', async () => {
+  await stage(async ({ auth, ann }) => {
+    const names = ['tablet', 'desk', 'laptop', 'phone', 'attic'];
+    for (const name of names) await auth.appPasswords.create(ann.id, { name });
+    assert.deepEqual((await auth.appPasswords.list(ann.id)).map(({ name }) => name), names.toSorted());
+  });
+});
+
 test('it signs in as the user it is of, in any spelling of the name, and as nobody else', async () => {
   await stage(async ({ auth, ann, asked, authenticator }) => {
     const { id, password } = await auth.appPasswords.create(ann.id, { name: 'phone' });
