@@ -19,7 +19,7 @@ export interface LogFormat {
 
 export const TEXT_LOG: LogFormat = { entry: logLine, words: (line) => line };
 
-/** The log of requests. A warning, an error, and the end of the process bring out what was gathered. */
+/** The log of requests. What says more than that a step was done, and the end of the process, bring out what was gathered. */
 export class AccessLog {
   readonly #write: (text: string) => void;
   readonly #format: LogFormat;
@@ -36,7 +36,7 @@ export class AccessLog {
 
   add(entry: LogEntry): void {
     this.#gathered.push({ entry, atMillis: Date.now() });
-    if (entry.level !== 'info' || this.#closed) this.flush();
+    if (entry.level !== 'info' || entry.event !== undefined || entry.detail !== undefined || this.#closed) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), GATHER_MILLIS);
   }
 

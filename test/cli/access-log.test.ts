@@ -37,6 +37,16 @@ test('lines of requests are gathered, and an error brings them out in their orde
   assert.equal(written.length, 2);
 });
 
+test('a line that says more than that a step was done is written at once', () => {
+  for (const more of [{ level: 'warn' }, { event: 'login.ok' }, { detail: 'what was mended' }] as const) {
+    const written: string[] = [];
+    const log = new AccessLog((text) => written.push(text));
+    log.add({ level: 'info', request: 'upload', status: 200, ms: 1, ...more });
+    assert.equal(written.length, 1);
+    log.close();
+  }
+});
+
 test('gathered lines are written when the process ends by itself, also by an exception that nobody caught', async () => {
   const code = `import { AccessLog } from ${JSON.stringify(new URL('../../lib/cli/access-log.ts', import.meta.url).href)};
     new AccessLog((text) => process.stdout.write(text)).add({ level: 'info', request: 'meta', status: 200, ms: 1 });
