@@ -1,5 +1,6 @@
 /** A user who is removed while requests are on the way, and somebody who then gets the name and with it the folder. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -77,11 +78,12 @@ for (const end of ['removed', 'signed out', 'disabled', 'given a new password'] 
       await users.add('ann', PASSWORD);
       const ann = await signedIn(server, 'ann', 'ann');
       const packed = zstdCompressSync(await changedBy(await someCollection(ann), 'UPDATE col SET usn = 77'));
-      const zip = zstdCompressSync(uploadZip([['late.txt', 'late']]));
-      const sending = [ann.open('sync/upload'), ann.open('msync/uploadChanges')] as const;
-      await sending[0].write(packed.subarray(0, packed.length >> 1));
-      await sending[1].write(zip.subarray(0, zip.length >> 1));
-      await until(() => server.stagedFiles().length === 2);
+      // the large one goes through a file, the small one through memory
+      const zips = [uploadZip([['late.txt', 'late']]), uploadZip([['large.bin', randomBytes(10_000_000)]])].map((zip) => zstdCompressSync(zip));
+      const bodies = [packed, ...zips];
+      const sending = [ann.open('sync/upload'), ...zips.map(() => ann.open('msync/uploadChanges'))];
+      await Promise.all(bodies.map((body, i) => sending[i]!.write(body.subarray(0, body.length >> 1))));
+      await until(() => server.server.activity().requests.filter(({ user }) => user === 'ann').length === 3);
 
       if (end === 'removed') {
         await users.remove('ann');
@@ -92,8 +94,7 @@ for (const end of ['removed', 'signed out', 'disabled', 'given a new password'] 
       else if (end === 'signed out') await new SqliteHostKeys(database).revoke(database.userByLoginName('ann')!.id);
       else await users.setPassword('ann', `${PASSWORD}, another one`);
 
-      await sending[0].write(packed.subarray(packed.length >> 1));
-      await sending[1].write(zip.subarray(zip.length >> 1));
+      await Promise.all(bodies.map((body, i) => sending[i]!.write(body.subarray(body.length >> 1))));
       for (const each of sending) each.end();
       for (const each of sending) assert.equal((await each.response).status, 403);
 
