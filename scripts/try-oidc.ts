@@ -3,36 +3,20 @@
  * what is missing (chromium as root on Debian, Anki into the project's cache), plays the story, and prints `N passed, N failed`. With --keep, all
  * of it stays up to be tried by hand, until Ctrl+C.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
-import { parseArgs } from 'node:util';
 import { chromiumMissing, startChromium } from '../test/account/chromium.ts';
 import { PEOPLE, RealProvider } from '../test/auth/oidc/provider.ts';
 import { startServer } from '../test/cli/command.ts';
 import { AnkiDevices } from '../test/client/devices.ts';
 import { oidcVariables, STEPS, type OidcStory } from '../test/client/oidc-story.ts';
-import { playSteps, untilStopped } from './story.ts';
+import { keepUp, playSteps, tryOut } from './story.ts';
 
-const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false }, port: { type: 'string', default: '0' } } });
-
-const missing = await chromiumMissing();
-if (missing !== false) {
-  console.error(missing);
-  process.exit(1);
-}
-
-const folder = mkdtempSync(join(tmpdir(), 'anki-sync-try-oidc-'));
-const endings: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
-const ending = { after: (end: () => unknown) => void endings.push(end) };
-const tally = { passed: 0, failed: 0 };
-try {
+await tryOut('oidc', chromiumMissing, async ({ folder, port, keep, tally, ending }) => {
   const provider = await RealProvider.start(['http://127.0.0.1:9/']);
   ending.after(() => provider.close());
   await provider.down();
   const env = oidcVariables(provider);
-  const server = await startServer(ending as TestContext, ['--port', values.port, '--base', join(folder, 'data')], { env });
+  const server = await startServer(ending, ['--port', port, '--base', join(folder, 'data')], { env });
   // playwright would end this process by itself
   const browser = await startChromium({ handleSIGINT: false, handleSIGTERM: false });
   ending.after(() => browser.close());
@@ -41,7 +25,7 @@ try {
   console.log(`provider at ${provider.issuer}; account page at ${server.url}account; Anki syncs with ${server.url}`);
   const story: OidcStory = { provider, server, browser, devices, folder, known: { passwords: new Map(), devices: new Map() } };
   await playSteps(STEPS, story, tally);
-  if (values.keep) {
+  if (keep) {
     const people = Object.entries(PEOPLE).map(([name, { password, claims }]) => `  ${name} with ${password}: ${JSON.stringify(claims)}`).join('\n');
     const variables = Object.entries(env).map(([name, value]) => `  ${name}='${value}'`).join('\n');
     console.log(`
@@ -51,13 +35,6 @@ Make an app password there, and enter ${server.url} in Anki (Tools, Preferences,
 The server has been started with
 ${variables}
 Ctrl+C ends it all.`);
-    server.child.stdout?.on('data', (text: Buffer) => process.stdout.write(String(text).replaceAll(/^(?=.)/gm, 'server: ')));
-    await untilStopped();
+    await keepUp(server);
   }
-} catch (error) {
-  tally.failed++;
-  console.log(`${error instanceof Error ? error.stack : String(error)}\n${tally.passed} passed, ${tally.failed} failed`);
-} finally {
-  for (const end of endings.reverse()) await end();
-}
-process.exit(tally.failed > 0 ? 1 : 0);
+});
