@@ -344,7 +344,7 @@ class Hall implements SyncServer {
     const leave = rooms.engine.admit(placeOf(user));
     let sync: Syncing | undefined;
     try {
-      if (this.#maintenance !== undefined && BEGINS_A_SYNC.has(request.method)) throw new SyncError('MAINTENANCE', this.#maintenance);
+      this.#requireNoMaintenance(request);
       sync = this.#syncs.arrived(request.method, user, entry.client, performance.now());
       const response = await this.#steps[request.method](rooms, request, user, entry);
       if (request.receivedBytes !== undefined) entry.receivedBytes = request.receivedBytes;
@@ -360,10 +360,7 @@ class Hall implements SyncServer {
     } catch (error) {
       leave();
       if (sync !== undefined && sync.kind !== 'media' && !isTakenOver(error)) this.#syncs.ended(sync);
-      const words = error instanceof SyncError ? inPlainWords(request.method, error) : undefined;
-      if (words === undefined) throw error;
-      describe(error, entry, this.#options.base);
-      return packedResponse(request.version, words);
+      return this.#inWords(error, request, entry);
     }
   }
 
@@ -373,7 +370,7 @@ class Hall implements SyncServer {
     { request, http, user, entry, secrets }: { request: SyncRequest; http: HttpRequest; user: User; entry: LogEntry; secrets: string[] },
   ): Promise<HttpResponse> {
     try {
-      if (this.#maintenance !== undefined && BEGINS_A_SYNC.has(request.method)) throw new SyncError('MAINTENANCE', this.#maintenance);
+      this.#requireNoMaintenance(request);
       const isStillSignedIn = async (): Promise<boolean> => (await rooms.hostKeys.resolve(request.hostKey))?.id === user.id;
       const response = await forwarding.answer({ request, http, user, secrets, isStillSignedIn });
       const isWell = response.status < 300;
@@ -381,11 +378,20 @@ class Hall implements SyncServer {
       if (response.status >= 500) [entry.level, entry.detail] = ['error', 'so says the server behind'];
       return response;
     } catch (error) {
-      const words = error instanceof SyncError ? inPlainWords(request.method, error) : undefined;
-      if (words === undefined) throw error;
-      describe(error, entry, this.#options.base);
-      return packedResponse(request.version, words);
+      return this.#inWords(error, request, entry);
     }
+  }
+
+  #requireNoMaintenance({ method }: SyncRequest): void {
+    if (this.#maintenance !== undefined && BEGINS_A_SYNC.has(method)) throw new SyncError('MAINTENANCE', this.#maintenance);
+  }
+
+  /** The answer that the person at the client reads, for failures that have one; throws the others again. */
+  #inWords(error: unknown, { method, version }: SyncRequest, entry: LogEntry): Promise<HttpResponse> {
+    const words = error instanceof SyncError ? inPlainWords(method, error) : undefined;
+    if (words === undefined) throw error;
+    describe(error, entry, this.#options.base);
+    return packedResponse(version, words);
   }
 
   /** A method of the protocol without a step does not compile. */
