@@ -19,8 +19,8 @@ export interface Tally {
   interrupted: number;
 }
 
-/** What a device says when the server is gone, or goes away while it syncs. Everything else is a failure. */
-const SERVER_AWAY = /network|connect|connection|error sending request|timed out|incomplete|decod|body/i;
+/** What a device says when the server is gone, goes away while it syncs, or says that it is about to go. Everything else is a failure. */
+const SERVER_AWAY = /network|connect|connection|error sending request|timed out|incomplete|decod|body|server is being restarted/i;
 
 export async function newPerson(
   all: AnkiDevices, name: string, password: string, endpoint: string, folder: string, seed: number, tally: Tally,
