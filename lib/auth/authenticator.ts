@@ -79,4 +79,12 @@ export interface User {
   provider?: string;
   /** Only of administrators. */
   isAdmin?: true;
+  /** What was set for this user alone; 0: no limit. It goes before the server's own `quota`. */
+  quota?: Quota;
+}
+
+/** Most that a user may have, in bytes: a collection, and all media files together. */
+export interface Quota {
+  maxCollectionBytes?: number;
+  maxMediaBytes?: number;
 }

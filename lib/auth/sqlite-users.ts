@@ -7,7 +7,7 @@ import { PasswordHasher } from './password-hash.ts';
 import type { PasswordHasherOptions } from './password-hash.ts';
 import { userOf, type UsersDatabase } from './users-database.ts';
 import { UsersError } from './users-error.ts';
-import { passwordMarkOf, type EndedKeys, type UserRow } from './users-writes.ts';
+import { passwordMarkOf, type EndedKeys, type NewQuota, type UserRow } from './users-writes.ts';
 
 const MAX_PASSWORD_BYTES = 1024;
 
@@ -150,6 +150,18 @@ export class SqliteUsers implements Authenticator {
     const row = this.#row(username);
     await this.#database.write('setAdmin', row.id, isAdmin);
     return userOf({ ...row, is_admin: isAdmin ? 1 : 0 });
+  }
+
+  /**
+   * What this user may have, from the next request on: bytes, 0 for no limit, null for what holds for everybody. What is left out stays.
+   *
+   * @throws UsersError USER_UNKNOWN, QUOTA_INVALID
+   */
+  async setQuota(username: string, quota: NewQuota): Promise<User> {
+    for (const bytes of [quota.collectionBytes, quota.mediaBytes]) {
+      if (bytes != null && !(Number.isSafeInteger(bytes) && bytes >= 0)) throw new UsersError('QUOTA_INVALID', 'a quota is a whole number of bytes');
+    }
+    return userOf(await this.#database.write('setQuota', this.#row(username).id, quota));
   }
 
   /** The user of a name. @throws UsersError NAME_INVALID, USER_UNKNOWN */

@@ -237,7 +237,14 @@ export function userOf(row: UserRow): User {
     folder: row.folder,
     ...(row.provider === null ? {} : { provider: row.provider }),
     ...(row.is_admin === 0 ? {} : { isAdmin: true as const }),
+    ...quotaOf(row),
   };
+}
+
+function quotaOf({ quota_collection_bytes: maxCollectionBytes, quota_media_bytes: maxMediaBytes }: UserRow): Pick<User, 'quota'> {
+  if (maxCollectionBytes === null && maxMediaBytes === null) return {};
+  const quota = { ...(maxCollectionBytes === null ? {} : { maxCollectionBytes }), ...(maxMediaBytes === null ? {} : { maxMediaBytes }) };
+  return { quota: Object.freeze(quota) };
 }
 
 /** Failing to read is never an answer: null would become 403, and clients would throw their keys away. */

@@ -9,6 +9,7 @@ export type UsersErrorCode =
   | 'NAMES_CLASH'
   | 'PASSWORD_INVALID'
   | 'APP_PASSWORD_INVALID'
+  | 'QUOTA_INVALID'
   | 'CASE_RULE_FIXED'
   | 'FOLDER_AMBIGUOUS'
   | 'DATABASE_TOO_NEW'

@@ -81,6 +81,9 @@ const MIGRATIONS = [
    ALTER TABLE users ADD COLUMN awaits_subject INTEGER NOT NULL DEFAULT 0; -- 1: whoever comes next by this name, from a provider, is this user`,
   // 1: what the official server gave the user as a host key is none any more; see env-host-keys.ts
   'ALTER TABLE users ADD COLUMN official_key_ended INTEGER NOT NULL DEFAULT 0;',
+  // bytes; null: as for everybody; 0: no limit
+  `ALTER TABLE users ADD COLUMN quota_collection_bytes INTEGER;
+   ALTER TABLE users ADD COLUMN quota_media_bytes INTEGER;`,
 ];
 
 export interface FirstStartOptions {

@@ -18,6 +18,9 @@ export interface UserRow {
   is_admin: number;
   provider: string | null;
   official_key_ended: number;
+  /** Null: as for everybody; 0: no limit. */
+  quota_collection_bytes: number | null;
+  quota_media_bytes: number | null;
 }
 
 export interface WriteContext {
@@ -44,6 +47,7 @@ export type AuditEvent =
   | 'user.enabled'
   | 'user.removed'
   | 'user.admin'
+  | 'user.quota'
   | 'user.link'
   | 'user.linked'
   | 'password.changed'
@@ -90,6 +94,12 @@ export interface PageSessionRow {
   used_secs: number;
 }
 
+/** Bytes. Null: as for everybody; 0: no limit; undefined: stays as it is. */
+export interface NewQuota {
+  collectionBytes?: number | null | undefined;
+  mediaBytes?: number | null | undefined;
+}
+
 /** What a device did last. */
 export interface DeviceSync {
   keyHash: string;
@@ -121,7 +131,8 @@ export type EndedKeys = 'all' | 'own' | 'none';
 const SECS_PER_DAY = 86_400;
 /** Without a server that tells them, the oldest are forgotten. */
 const MAX_AUDIT_ROWS = 10_000;
-export const USER_COLUMNS = 'id, login_name, folder, routing_id, password_hash, environment_hash, disabled, created_secs, is_admin, provider, official_key_ended';
+export const USER_COLUMNS = `id, login_name, folder, routing_id, password_hash, environment_hash, disabled, created_secs, is_admin, provider, official_key_ended,
+  quota_collection_bytes, quota_media_bytes`;
 
 /** Letters and digits only, in lower case: safe in routing rules, logs and file names. */
 export function randomId(chars: number): string {
@@ -180,6 +191,21 @@ export const WRITES = {
 
   setAdmin(context: WriteContext, userId: string, isAdmin: boolean): void {
     if (changeMark(context, 'is_admin', userId, isAdmin)) note(context, 'user.admin', userId, isAdmin ? 'is an administrator' : 'is no administrator any more');
+  },
+
+  /** Null: as for everybody; 0: no limit; left out: as it was. Answers what holds then. */
+  setQuota(context: WriteContext, userId: string, { collectionBytes, mediaBytes }: NewQuota): UserRow {
+    const { db } = context;
+    const set = (column: 'quota_collection_bytes' | 'quota_media_bytes', bytes: number | null | undefined): boolean => bytes !== undefined
+      && db.prepare(`UPDATE users SET ${column} = @bytes WHERE id = @userId AND ${column} IS NOT @bytes`).run({ userId, bytes }).changes > 0;
+    const changed = [
+      ...(set('quota_collection_bytes', collectionBytes) ? [`collection ${limitWords(collectionBytes!)}`] : []),
+      ...(set('quota_media_bytes', mediaBytes) ? [`media ${limitWords(mediaBytes!)}`] : []),
+    ];
+    const row = db.prepare<[string], UserRow>(`SELECT ${USER_COLUMNS} FROM users WHERE id = ?`).get(userId);
+    if (row === undefined) throw new UsersError('USER_UNKNOWN', 'this user was removed meanwhile');
+    if (changed.length > 0) note(context, 'user.quota', userId, changed.join(', '));
+    return row;
   },
 
   setProvider({ db }: WriteContext, userId: string, provider: string | null): void {
@@ -379,6 +405,11 @@ function entriesOfFold(base: string, fold: string): { name: string; isFolder: bo
     folder.closeSync();
   }
   return entries;
+}
+
+function limitWords(bytes: number | null): string {
+  if (bytes === null) return 'as for everybody';
+  return bytes === 0 ? 'without limit' : `${bytes} bytes`;
 }
 
 /** Whether it was another before. */

@@ -40,6 +40,8 @@ test('each change is told once, in order, in words that name the user and what e
     await auth.users.disable('ann');
     await auth.users.enable('ann');
     await auth.users.setAdmin('ann', true);
+    await auth.users.setQuota('ann', { collectionBytes: 5000, mediaBytes: 0 });
+    await auth.users.setQuota('ann', { collectionBytes: null, mediaBytes: 0 });
     await auth.users.setPassword('ann', 'Secret 2');
     await auth.hostKeys.issue(user, { client: 'desktop' });
     await auth.hostKeys.issue(user, { client: 'desktop' });
@@ -55,6 +57,8 @@ test('each change is told once, in order, in words that name the user and what e
       'user.disabled ann',
       'user.enabled ann',
       'user.admin ann is an administrator',
+      'user.quota ann collection 5000 bytes, media without limit',
+      'user.quota ann collection as for everybody',
       'password.changed ann',
       'keys.revoked ann 1 host key ended: another password',
       'keys.revoked ann 2 host keys ended',

@@ -38,6 +38,10 @@ test('users, passwords and devices of a database before app passwords are there 
       ['Ann@example.org', false, undefined, 2], ['bob', false, undefined, 1], ['eve', true, undefined, 0],
     ]);
 
+    assert.equal((await auth.hostKeys.resolve(ANNS_KEY))?.quota, undefined);
+    await auth.users.setQuota('ann@example.org', { mediaBytes: 0 });
+    assert.deepEqual((await auth.hostKeys.resolve(ANNS_KEY))?.quota, { maxMediaBytes: 0 });
+
     const { id, password } = await auth.appPasswords.create(ann.id, { name: 'phone' });
     const first = withAppPasswords({ rest: auth.authenticator, database: auth.database });
     assert.deepEqual(await first.authenticate({ username: 'ANN@example.org', password }), { loginName: 'Ann@example.org', appPasswordId: id });
