@@ -24,6 +24,13 @@ export function quotaWords(what: 'collection' | 'media', bytes: number, most: nu
     : `Your media ${sizes}. Your files on this device are fine, and your cards sync as before. Please delete some media.`;
 }
 
+/** At the beginning of a sync that goes on: desktops show it as HTML. */
+export function overQuotaWords(bytes: number, most: number): string {
+  const mib = (count: number): string => (count / 1024 ** 2).toFixed(1);
+  return `Your collection has ${mib(bytes)} MiB, and the sync server allows ${mib(most)} MiB. Your cards are synced all the same, and nothing is lost. `
+    + 'But a one-way sync that makes it larger is refused. Please delete what you do not need any more, or ask whoever runs the server for more.';
+}
+
 /**
  * An answer of status 200 with words that clients show as they are, or undefined where the protocol has none. `meta` may ask clients
  * to stop, all they show of the answer to an upload is its text, and media answers have `err`, but for the zip of `downloadFiles`.

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { metaAnswer, type MetaSource } from '../collection/meta.ts';
+import { metaAnswer, overQuota, type MetaSource } from '../collection/meta.ts';
 import { SyncError } from '../errors.ts';
 import { parseMetaRequest } from '../schema/schema11.ts';
 import type { CollectionMeta, UserPlace } from '../storage/storage.ts';
@@ -97,7 +97,7 @@ export class Engine {
     // nothing is awaited up to the queue: calls run in the order they came, and a user never gets two rooms
     if (this.#closing) throw new SyncError('CLOSING', 'the server is closing');
     const known = call.step === 'meta' ? this.#knownMeta(call.user) : undefined;
-    if (known !== undefined && call.step === 'meta') return metaFromMemory(known, call.body);
+    if (known !== undefined && call.step === 'meta') return metaFromMemory(known, call);
     const resident = this.#resident(call.user);
     if (resident.waiting >= this.#options.maxWaitingPerUser) {
       throw new SyncError('BUSY', 'too many requests of this user are waiting');
@@ -313,10 +313,10 @@ export class Engine {
   }
 }
 
-function metaFromMemory(source: MetaSource, body: JsonText): Answer {
+function metaFromMemory(source: MetaSource, { body, maxCollectionBytes }: { body: JsonText; maxCollectionBytes?: number | undefined }): Answer {
   try {
     const { syncVersion } = parseMetaRequest(parseJsonBody(body));
-    return { kind: 'bytes', data: JSON.stringify(metaAnswer(source, syncVersion, Date.now())) };
+    return { kind: 'bytes', data: JSON.stringify(metaAnswer(source, syncVersion, Date.now(), maxCollectionBytes)), ...overQuota(source, maxCollectionBytes) };
   } catch (error) {
     throw asSyncError(error);
   }

@@ -5,7 +5,7 @@ import { applyChanges } from '../collection/changes.ts';
 import { applyChunk, chunk } from '../collection/chunks.ts';
 import { finish } from '../collection/finish.ts';
 import { applyGraves } from '../collection/graves.ts';
-import { metaAnswer } from '../collection/meta.ts';
+import { metaAnswer, overQuota } from '../collection/meta.ts';
 import type { RunningSync } from '../collection/running-sync.ts';
 import { sanityCheck } from '../collection/sanity-check.ts';
 import { start } from '../collection/start.ts';
@@ -42,6 +42,8 @@ export interface Stores {
   media: MediaStore;
   mediaFiles: MediaFiles;
 }
+
+type JsonCall = Extract<Call, { step: JsonStep }>;
 
 /**
  * The only memory between requests: at most one running sync per user. Lends the open store and the sync's state to a
@@ -104,6 +106,9 @@ export class Sessions {
         return text('null');
       case 'overview':
         return json((await this.#overview(user, call.days)) as unknown as Json);
+      case 'collectionBytes':
+        await this.#abort(user.userId);
+        return json((await collections.meta(user)).bytes ?? null);
       case 'erase':
         await this.#erase(user);
         return text('null');
@@ -119,11 +124,11 @@ export class Sessions {
         this.#unsettled.set(user.userId, user);
         return this.#uploadMedia(user, call.zip, call.maxTotalBytes);
       default:
-        return this.#jsonStep(call.step, user, call.sessionKey, parseJsonBody(call.body), call.hostKey ?? '');
+        return this.#jsonStep(call, parseJsonBody(call.body));
     }
   }
 
-  async #jsonStep(step: JsonStep, user: UserPlace, sessionKey: string, body: Json, hostKey: string): Promise<Answer> {
+  async #jsonStep({ step, user, sessionKey, hostKey = '', maxCollectionBytes }: JsonCall, body: Json): Promise<Answer> {
     const { collections, media, mediaFiles } = this.#stores;
     switch (step) {
       case 'meta': {
@@ -131,7 +136,10 @@ export class Sessions {
         await this.#abort(user.userId);
         const mediaUsn = await this.#mediaUsn(user);
         const metaSource = { collection: await collections.meta(user), mediaUsn: mediaUsn ?? 0 };
-        const answer = json(metaAnswer(metaSource, syncVersion, Date.now()) as unknown as Json);
+        const answer = {
+          ...json(metaAnswer(metaSource, syncVersion, Date.now(), maxCollectionBytes) as unknown as Json),
+          ...overQuota(metaSource, maxCollectionBytes),
+        };
         return mediaUsn === undefined ? answer : { ...answer, metaSource };
       }
       case 'start':

@@ -26,7 +26,8 @@ type Answer = [processed: number, usn: number];
 
 /**
  * Applies a zip whole or not at all: a file in the staging folder, or small ones as they came, in memory. Answers how many entries
- * were processed, which is all of them, and the usn after that: identical files and names already deleted do not raise it.
+ * were processed, and the usn after that: identical files and names already deleted do not raise it. Where a quota allows no more, those
+ * before it are applied, as if the zip ended there: the client sends the others again, and is refused in words.
  * A file may be taken away; the caller removes it if it is left, and calls `settleMedia` once the user is idle.
  */
 export async function uploadChanges(media: UserMedia, zip: string | Uint8Array): Promise<Answer> {
@@ -72,12 +73,12 @@ async function take<File extends { sha1: string; bytes: number }>(
   stage: (changed: ({ name: string } & File)[]) => Promise<void>,
 ): Promise<Answer> {
   const known = await store.entries(user, uploaded.map(({ name }) => name));
-  const changes = decide(uploaded, known);
-  if (maxTotalBytes !== undefined) refuseTooMuch(changes, known, (await store.totals(user)).totalBytes, maxTotalBytes);
-  if (changes.length === 0) return [uploaded.length, (await store.totals(user)).lastUsn];
+  const taken = maxTotalBytes === undefined ? uploaded : whatFits(uploaded, known, (await store.totals(user)).totalBytes, maxTotalBytes);
+  const changes = decide(taken, known);
+  if (changes.length === 0) return [taken.length, (await store.totals(user)).lastUsn];
   try {
     await stage(changes.flatMap(stagedFile));
-    return [uploaded.length, await store.apply(user, changes.map(mediaChange))];
+    return [taken.length, await store.apply(user, changes.map(mediaChange))];
   } catch (error) {
     // drops what was staged in vain: a full disk should not stay full until the user is idle
     await settleMedia({ store, files, user }).catch(() => {});
@@ -85,16 +86,23 @@ async function take<File extends { sha1: string; bytes: number }>(
   }
 }
 
-/** Deletions pass, and whatever makes it less: how else would it become so? */
-function refuseTooMuch<File extends { bytes: number }>(changes: UploadedChange<File>[], known: MediaEntry[], before: number, most: number): void {
+/**
+ * The longest beginning of an upload that a quota allows. Deletions pass, and whatever makes it less: how else would it become so?
+ * Clients send names in their order, and count how many were processed from the first one on: none can be left out in between.
+ */
+function whatFits<File extends { bytes: number }>(uploaded: UploadedChange<File>[], known: MediaEntry[], before: number, most: number): UploadedChange<File>[] {
   const sizes = new Map(known.map(({ name, bytes }) => [name, bytes]));
   let more = 0;
-  for (const { name, file } of changes) {
+  let fitting = 0;
+  for (const [index, { name, file }] of uploaded.entries()) {
     more += (file?.bytes ?? 0) - (sizes.get(name) ?? 0);
     sizes.set(name, file?.bytes ?? 0);
+    if (more <= 0 || before + more <= most) fitting = index + 1;
   }
-  if (more <= 0 || before + more <= most) return;
-  throw new SyncError('QUOTA_EXCEEDED', quotaWords('media', before + more, most), { detail: `media of ${before + more} bytes; ${most} are allowed` });
+  if (fitting === 0 && uploaded.length > 0) {
+    throw new SyncError('QUOTA_EXCEEDED', quotaWords('media', before + more, most), { detail: `media of ${before + more} bytes; ${most} are allowed` });
+  }
+  return uploaded.slice(0, fitting);
 }
 
 /** What the entries change, one after the other: a name may occur twice. */

@@ -45,6 +45,8 @@ export interface CollectionMeta {
   v2Scheduler: boolean;
   /** Config has `creationOffset`: clients below sync version 10 cannot go on. */
   v2Timezone: boolean;
+  /** What a quota counts: the size that the collection needs, without room that deleted cards left. A store that cannot tell leaves it out. */
+  bytes?: number;
   /** Of the collection's local file. While it stays, and nothing else is asked for the user, the engine may take this for the next answer too. */
   inode?: number;
 }
@@ -114,7 +116,7 @@ export interface CollectionOverview {
   modifiedMillis: number;
   /** When a normal sync or a download last ended here; 0 for never. */
   lastSyncMillis: number;
-  /** On the disk. */
+  /** As in `CollectionMeta`; of a collection that is not open, its file's. */
   bytes: number;
   /** Days with reviews alone, the latest first. */
   reviewDays: ReviewDay[];

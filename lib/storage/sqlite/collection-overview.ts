@@ -4,6 +4,9 @@ import { dayOf, dayShiftMillis, dayStartMillis } from '../../schema/review-days.
 import type { CollectionOverview, OverviewRequest, ReviewDay } from '../storage.ts';
 import type { RowCounts } from './row-counts.ts';
 
+/** Also what is still in the log alone, and not the pages of deleted rows, which the file keeps for new ones. */
+export const USED_BYTES = `(SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size)`;
+
 /** Where no sync has counted yet, SQLite walks an index: up to here that takes some milliseconds. */
 const MAX_COUNTED = 100_000;
 
@@ -12,10 +15,10 @@ export function readOverview(
   prepare: (sql: string) => Statement,
   counts: RowCounts | undefined,
   { nowMillis, days }: OverviewRequest,
-): Omit<CollectionOverview, 'bytes'> {
-  const [modifiedMillis, lastSyncMillis, localOffset, rollover] = prepare(
-    "SELECT mod, ls, conf ->> '$.localOffset', conf ->> '$.rollover' FROM col",
-  ).raw().get() as [number, number, unknown, unknown];
+): CollectionOverview {
+  const [modifiedMillis, lastSyncMillis, localOffset, rollover, bytes] = prepare(
+    `SELECT mod, ls, conf ->> '$.localOffset', conf ->> '$.rollover', ${USED_BYTES} FROM col`,
+  ).raw().get() as [number, number, unknown, unknown, number];
   const shiftMillis = dayShiftMillis({ localOffset, rollover });
   const today = dayOf(nowMillis, shiftMillis);
   const sinceMillis = dayStartMillis(today - days + 1, shiftMillis);
@@ -30,6 +33,7 @@ export function readOverview(
     notes: counts?.notes ?? countUpTo(prepare, 'notes'),
     modifiedMillis,
     lastSyncMillis,
+    bytes,
     reviewDays,
   };
 }

@@ -8,7 +8,7 @@ import { removeStaged, stagingFolder } from '../files/staging.ts';
 import { userFolder } from '../files/user-folder.ts';
 import type { CollectionMeta, CollectionOverview, CollectionSession, CollectionStore, ExportedFile, OverviewRequest, UserPlace } from '../storage.ts';
 import { closedSchemaVersion, createCollectionFile, hasJournal, isThere, openCollectionFile, schemaVersionOf } from './collection-file.ts';
-import { readOverview } from './collection-overview.ts';
+import { readOverview, USED_BYTES } from './collection-overview.ts';
 import { requireRoomToWrite, requireSoundFile } from './collection-room.ts';
 import { NEXT_MOD, SqliteCollectionSession, type Remembered } from './collection-session.ts';
 import { copyClosedDatabase, enterWalMode } from './database-copy.ts';
@@ -59,12 +59,12 @@ export class SqliteCollectionStore implements CollectionStore {
     requireRoomToWrite(this.#folder(user));
     const collection = await this.#opened(user);
     if (collection.session !== undefined) throw new Error('meta while a session runs would see what it wrote');
-    const [mod, scm, usn, empty, schedVer, offset] = statement(
+    const [mod, scm, usn, empty, schedVer, offset, bytes] = statement(
       collection,
-      `SELECT mod, scm, usn, NOT EXISTS (SELECT 1 FROM cards), conf ->> '$.schedVer', json_type(conf, '$.creationOffset') FROM col`,
+      `SELECT mod, scm, usn, NOT EXISTS (SELECT 1 FROM cards), conf ->> '$.schedVer', json_type(conf, '$.creationOffset'), ${USED_BYTES} FROM col`,
     )
       .raw()
-      .get() as [number, number, number, number, number | null, string | null];
+      .get() as [number, number, number, number, number | null, string | null, number];
     return {
       modifiedMillis: mod,
       schemaModifiedMillis: scm,
@@ -72,6 +72,7 @@ export class SqliteCollectionStore implements CollectionStore {
       empty: empty === 1,
       v2Scheduler: Number(schedVer ?? 1) >= 2,
       v2Timezone: offset === 'integer' || offset === 'real',
+      bytes,
       inode: collection.inode,
     };
   }
@@ -150,8 +151,7 @@ export class SqliteCollectionStore implements CollectionStore {
     }
     const collection = await this.#opened(user);
     if (collection.session !== undefined) throw new Error('an overview while a session runs would see what it wrote');
-    const read = readOverview((sql) => statement(collection, sql), collection.remembered.rowCounts, request);
-    return { ...read, bytes };
+    return readOverview((sql) => statement(collection, sql), collection.remembered.rowCounts, request);
   }
 
   async whereabouts(user: UserPlace): Promise<{ place: string; snapshot?: string }> {

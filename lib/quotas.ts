@@ -1,0 +1,79 @@
+import type { Quota, User } from './auth/authenticator.ts';
+
+/** For everybody the same, or a function that knows each user; undefined, or a value that is missing or 0: no limit. */
+export type QuotaOption = Quota | ((user: Pick<User, 'id' | 'loginName'>) => Quota | undefined | Promise<Quota | undefined>);
+
+export interface QuotasOptions {
+  option: QuotaOption | undefined;
+  /** What was set for a user alone: it goes before the option, value by value. */
+  ownOf(user: User): Quota | undefined;
+  /** The function of the option has failed, or answered what is no quota. */
+  failed(error: unknown, user: User): void;
+}
+
+const AGAIN_AFTER_MILLIS = 24 * 3_600_000;
+const MAX_DEVICES = 10_000;
+const NONE: Quota = Object.freeze({});
+
+/** What each user may have at most, and when a person is told that a collection has more. */
+export class Quotas {
+  readonly #options: QuotasOptions;
+  /** Devices whose sync carries the words now, and when one that did so went through. */
+  readonly #told = new Map<string, 'now' | number>();
+
+  constructor(options: QuotasOptions) {
+    this.#options = options;
+  }
+
+  /** Only what is limited. A function that fails limits nobody: a sync is worth more. */
+  async of(user: User): Promise<Quota> {
+    const { option, ownOf } = this.#options;
+    const own = ownOf(user);
+    if (own === undefined && typeof option !== 'function') return option ?? NONE;
+    const { maxCollectionBytes, maxMediaBytes } = { ...(typeof option === 'function' ? await this.#asked(option, user) : option), ...own };
+    return { ...(maxCollectionBytes ? { maxCollectionBytes } : {}), ...(maxMediaBytes ? { maxMediaBytes } : {}) };
+  }
+
+  /**
+   * Whether a device is to be told: at each sync until one with changes went through, and then a day later again. Not at each: desktops
+   * open a window. And not once: Anki asks for `meta` also when it only looks for changes, and shows nothing then.
+   */
+  isToTell(user: User, client: string): boolean {
+    const told = this.#told.get(deviceOf(user, client));
+    return typeof told !== 'number' || performance.now() - told >= AGAIN_AFTER_MILLIS;
+  }
+
+  told(user: User, client: string): void {
+    if (this.#told.size >= MAX_DEVICES) this.#told.clear();
+    this.#told.set(deviceOf(user, client), 'now');
+  }
+
+  /** A normal sync went through. */
+  synced(user: User, client: string): void {
+    const device = deviceOf(user, client);
+    if (this.#told.get(device) === 'now') this.#told.set(device, performance.now());
+  }
+
+  async #asked(option: Exclude<QuotaOption, Quota>, user: User): Promise<Quota> {
+    try {
+      const quota = (await option({ id: user.id, loginName: user.loginName })) ?? NONE;
+      if (!isQuota(quota)) throw new TypeError('the function of the option "quota" must answer whole numbers of bytes: maxCollectionBytes, maxMediaBytes');
+      return quota;
+    } catch (error) {
+      this.#options.failed(error, user);
+      return NONE;
+    }
+  }
+}
+
+/** @param least of each value; 0 stands for no limit */
+export function isQuota(value: unknown, least: 0 | 1 = 0): boolean {
+  return typeof value === 'object' && value !== null && Object.entries(value).every(
+    ([name, each]) => /^max(Collection|Media)Bytes$/.test(name) && (each === undefined || (Number.isSafeInteger(each) && (each as number) >= least)),
+  );
+}
+
+/** No two apps or computers of a person, as far as they tell. */
+function deviceOf(user: User, client: string): string {
+  return `${user.id} ${client}`;
+}
