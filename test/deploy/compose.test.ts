@@ -1,50 +1,38 @@
-/** compose.yaml, its Caddyfile and the workflow: read by real readers of their formats where these are there. */
+/** compose.yaml, its Caddyfile and the workflow: held against the schemas of their formats, and read by the real Caddy. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isKnownVariable } from '../../lib/cli/settings-table.ts';
-import { run } from '../oracle/anki-python.ts';
 import { ROOT } from '../package/project-copy.ts';
 import { DEBIAN_CADDY } from '../proxies/caddy.ts';
 import { proxiesMissing } from '../proxies/debian.ts';
+import { fitsSchema, readYaml } from './linters.ts';
 
 const FOLDER = join(ROOT, 'deploy/docker');
 const WORKFLOW = join(ROOT, '.github/workflows/image.yml');
 
-/** A Python that reads YAML: the one in PATH, or Debian's with python3-yaml. */
-async function pythonWithYaml(): Promise<string | undefined> {
-  const found = (): string | undefined => ['python3', '/usr/bin/python3'].find((python) => spawnSync(python, ['-c', 'import yaml'], { stdio: 'ignore' }).status === 0);
-  if (found() !== undefined || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return found();
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const wait = ['-qq', '-o', 'DPkg::Lock::Timeout=300'];
-  for (let attempt = 1; found() === undefined; attempt++) {
-    try {
-      await run('apt-get', [...wait, 'update'], { env });
-      await run('apt-get', [...wait, 'install', '-y', '--no-install-recommends', 'python3-yaml'], { env });
-    } catch (error) {
-      // another suite installs at the same time
-      if (attempt === 60 || !/lock/i.test(String(error))) throw error;
-      await sleep(2000);
-    }
-  }
-  return found();
+for (const [path, schema, right, wrong] of [
+  [join(FOLDER, 'compose.yaml'), 'vendor.compose-spec', 'cap_drop:', 'cap_dropp:'],
+  [WORKFLOW, 'vendor.github-workflows', 'timeout-minutes:', 'timeout:'],
+] as const) {
+  test(`${basename(path)} fits the schema of its format, which knows a key that is misspelt`, async (t) => {
+    const verdict = await fitsSchema(schema, path);
+    assert.ok(verdict.ok, verdict.text);
+    const folder = await mkdtemp(join(tmpdir(), 'anki-sync-schema-'));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const misspelt = join(folder, basename(path));
+    await writeFile(misspelt, (await readFile(path, 'utf8')).replace(right, wrong));
+    const { ok, text } = await fitsSchema(schema, misspelt);
+    assert.ok(!ok && text.includes(wrong.slice(0, -1)), text);
+  });
 }
 
-const python = await pythonWithYaml();
-const noYaml = python === undefined ? 'no Python here can read YAML (python3-yaml)' : false;
-
-function readYaml(path: string): any {
-  // an "on" of YAML 1.1 is true
-  const script = 'import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))';
-  return JSON.parse(execFileSync(python!, ['-c', script, path], { encoding: 'utf8' }));
-}
-
-test('compose.yaml: the server is reached through Caddy alone, has settings that exist, and the time that it needs to stop', { skip: noYaml }, async () => {
-  const { services, volumes } = readYaml(join(FOLDER, 'compose.yaml'));
+test('compose.yaml: the server is reached through Caddy alone, has settings that exist, and the time that it needs to stop', async () => {
+  const { services, volumes } = await readYaml(join(FOLDER, 'compose.yaml'));
   const { 'anki-sync': server, caddy } = services;
   assert.equal(server.ports, undefined);
   assert.equal(join(FOLDER, server.build.context), ROOT.replace(/\/$/, ''));
@@ -85,9 +73,9 @@ test('the real Caddy takes it, and gets a certificate for DOMAIN with EMAIL', { 
   assert.match(adapted, /"dial":"anki-sync:8080"/);
 });
 
-test('the workflow builds the Dockerfile for both processors, publishes tags alone, and its shell lines are shell', { skip: noYaml }, () => {
-  const workflow = readYaml(WORKFLOW);
-  assert.deepEqual(workflow.true.push, { tags: ['v*'] });
+test('the workflow builds the Dockerfile for both processors, publishes tags alone, and its shell lines are shell', async () => {
+  const workflow = await readYaml(WORKFLOW);
+  assert.deepEqual(workflow.on.push, { tags: ['v*'] });
   assert.deepEqual(workflow.permissions, { contents: 'read' });
   const { steps } = workflow.jobs.image as { steps: { uses?: string; run?: string; if?: string; with?: Record<string, unknown> }[] };
   for (const { uses, run: lines, with: inputs } of steps) {
