@@ -1,5 +1,8 @@
 /** The page at `GET <mount>/`: which URL to enter in which Anki client. No scripts, nothing from elsewhere. */
 import { createHash } from 'node:crypto';
+import { SyncError } from './errors.ts';
+import { headerOf, type HttpRequest, type HttpResponse } from './http.ts';
+import type { CheckedOptions } from './options.ts';
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: #1c2430; --quiet: #55606f; --paper: #fbfcfd; --card: #fff; --line: #d5dce4; --accent: #14588f; }
@@ -29,6 +32,14 @@ export const landingPageHeaders: Readonly<Record<string, string>> = {
   'referrer-policy': 'no-referrer',
   'cache-control': 'no-cache',
 };
+
+/** @throws SyncError PATH_UNKNOWN where it is switched off */
+export function landing(http: HttpRequest, options: CheckedOptions): HttpResponse {
+  if (!options.landingPage) throw new SyncError('PATH_UNKNOWN', 'nothing here');
+  const baseUrl = options.publicUrl ?? `${http.scheme ?? 'http'}://${headerOf(http, 'host') ?? 'localhost'}${http.mountPath ?? ''}`;
+  const body = Buffer.from(landingPage({ baseUrl, hasAccountPage: options.account !== undefined }));
+  return { status: 200, headers: { ...landingPageHeaders, 'content-length': String(body.length) }, body };
+}
 
 export interface LandingPage {
   /** Scheme, host and mount path as the client sees them; the page shows it with one slash at its end. */

@@ -69,9 +69,9 @@ export const CRASH_PLANTS: CrashPlant[] = [
   },
   {
     name: 'uploads that a crash cut off stay for ever',
-    file: 'lib/server.ts',
-    find: '      clearStaging(base);',
-    replace: '      void clearStaging;',
+    file: 'lib/server/rooms.ts',
+    find: '    clearStaging(base);',
+    replace: '    void clearStaging;',
     story: UPLOAD,
     how: 'kill',
   },

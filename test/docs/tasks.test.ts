@@ -48,7 +48,7 @@ col.close()
   const printed = await run(await ankiPython(), ['-c', script, join(folder, 'collection.anki2')], { env: ankiEnvironment() });
   const anki = JSON.parse(printed) as string[];
   assert.ok(anki.length > 30);
-  const server = await readFile(join(ROOT, 'lib/server.ts'), 'utf8');
+  const server = await readFile(join(ROOT, 'lib/server/upload.ts'), 'utf8');
   const proxies = await page('proxies.md');
   const theirs = messages(text).filter((each) => !messages(text, OURS).includes(each));
   assert.ok(theirs.length > 15);

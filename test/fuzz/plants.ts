@@ -51,8 +51,8 @@ export const PLANTS: Plant[] = [
   },
   {
     name: 'a refused request counts as on the way for ever',
-    file: 'lib/server.ts',
-    find: '} catch (error) {\n      leave();',
+    file: 'lib/server/user-request.ts',
+    find: '} catch (error) {\n    leave();',
     replace: '} catch (error) {',
   },
   {
@@ -100,7 +100,7 @@ export const PLANTS: Plant[] = [
   },
   {
     name: 'a download is not removed',
-    file: 'lib/server.ts',
+    file: 'lib/server/step.ts',
     find: 'done: () => rm(answer.path, { force: true }),',
     replace: 'done: () => {},',
   },

@@ -1,0 +1,40 @@
+/** Steps whose body is JSON: all but `upload`, `download`, `uploadChanges` and `abort`. */
+import { MAX_STRING_CHARS, type JsonStep } from '../engine/calls.ts';
+import { SyncError } from '../errors.ts';
+import type { HttpResponse } from '../http.ts';
+import { readJsonBody } from '../protocol/body.ts';
+import { SYNC_VERSIONS } from '../protocol/version.ts';
+import { placeOf } from './rooms.ts';
+import { requireStillSignedIn, responseTo, type StepCall } from './step.ts';
+
+/** A body that takes longer may have been held back on purpose, by a device that is signed out meanwhile. */
+const SLOW_BODY_MILLIS = 1_000;
+
+/** `heard` gets the body before the user's thread does. */
+export async function jsonStep(step: JsonStep, call: StepCall, heard?: (body: Buffer) => void): Promise<HttpResponse> {
+  const { rooms, request, user, options } = call;
+  try {
+    const askedMillis = performance.now();
+    const body = await readJsonBody(request, options.limits);
+    if (performance.now() - askedMillis > SLOW_BODY_MILLIS) await requireStillSignedIn(call);
+    heard?.(body);
+    request.receivedBytes = body.length;
+    const { sessionKey, hostKey } = request;
+    const answer = await rooms.engine.run({
+      step,
+      user: placeOf(user),
+      sessionKey,
+      body: body.length <= MAX_STRING_CHARS ? body.toString() : body,
+      // `begin` hands it back in place of a media session key
+      ...(step === 'begin' ? { hostKey } : {}),
+      packs: SYNC_VERSIONS[request.version].zstdAnswer,
+    });
+    return await responseTo(request, answer);
+  } catch (error) {
+    // 413 is a "network error" to clients, over and over; at 400 they ask for a one-way sync, which helps
+    if (request.spec.needsSessionKey && error instanceof SyncError && error.code === 'BODY_TOO_LARGE') {
+      throw new SyncError('STEP_FAILED', 'too large for a normal sync: a one-way sync is needed', { detail: error.message });
+    }
+    throw error;
+  }
+}

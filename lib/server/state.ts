@@ -1,0 +1,22 @@
+/** What the server has before its data folder is open, and hands to each request. */
+import type { HttpRequest } from '../http.ts';
+import type { CheckedOptions, LogEntry } from '../options.ts';
+import type { Tell } from './log-lines.ts';
+import type { SyncLines } from './sync-lines.ts';
+
+export interface ServerState {
+  readonly options: CheckedOptions;
+  readonly tell: Tell;
+  readonly syncs: SyncLines;
+  /** The words that clients show while no sync may begin. */
+  maintenance: string | undefined;
+}
+
+/** A request, and what the log is to know of it. */
+export interface Arrival {
+  http: HttpRequest;
+  /** The one line of the log. */
+  entry: LogEntry;
+  /** What must not stand in it. */
+  secrets: string[];
+}
