@@ -10,13 +10,15 @@ import type { Engine } from '../engine/pool.ts';
 import type { CheckedOptions, LogEntry } from '../options.ts';
 import { SNAPSHOT_LIMITS } from '../storage/sqlite/snapshots.ts';
 import { Account } from './account.ts';
+import { Confirmations } from './confirmations.ts';
 import type { LastErrors } from './last-errors.ts';
 import { Notices } from './notices.ts';
 import { Recheck } from './recheck.ts';
 import type { AccountRoom } from './room.ts';
 import { newSealing } from './sealing.ts';
-import { Sessions } from './sessions.ts';
+import { Sessions, type SignedInVia } from './sessions.ts';
 import type { CheckedAccountOptions } from './settings.ts';
+import { UsedStates } from './used-states.ts';
 
 export interface ServerRooms {
   auth: BuiltInAuth;
@@ -41,11 +43,12 @@ export function openAccount({ auth, authenticator, signIn, oidc, hostKeys, engin
   const { options, settings, lastErrors, tell, describe } = surroundings;
   const { database } = auth;
   const admins = new Set(settings.admins.map((name) => loginKey(normaliseLoginName(name), database.caseSensitive)));
+  const passwordBasis = (user: User): KeyBasis | Promise<KeyBasis> => (settings.passwords ? basisOf(auth, authenticator, user) : null);
   const sessions = new Sessions({
     database,
     maxSecs: settings.sessionHours * 3600,
     idleSecs: settings.idleMinutes * 60,
-    basisOf: (user) => basisOf(auth, authenticator, user),
+    basisOf: (user, via) => (via === 'password' ? passwordBasis(user) : providerBasis(oidc, via)),
   });
   return new Account({
     base: options.base,
@@ -59,6 +62,8 @@ export function openAccount({ auth, authenticator, signIn, oidc, hostKeys, engin
     sessions,
     notices: new Notices(),
     sealing: newSealing(),
+    usedStates: new UsedStates(),
+    confirmations: new Confirmations(),
     lastErrors,
     hasLocalUsers: hasLocalUsers(options),
     takesPasswords: settings.passwords,
@@ -75,6 +80,11 @@ export function openAccount({ auth, authenticator, signIn, oidc, hostKeys, engin
       await sessions.endAll(id);
     }),
   });
+}
+
+/** Of a provider, its issuer: another one may have its id by now. A portal is asked at each visit. */
+function providerBasis(oidc: OidcProviders, via: Exclude<SignedInVia, 'password'>): KeyBasis {
+  return via === 'portal' ? undefined : (oidc.get(via.slice('oidc:'.length))?.issuer ?? null);
 }
 
 /** A user of the environment has their password as the basis; of others, their authenticator may know one. */

@@ -9,11 +9,13 @@ import type { Engine } from '../engine/pool.ts';
 import type { HttpRequest, HttpResponse } from '../http.ts';
 import type { LogEntry } from '../options.ts';
 import type { SnapshotLimits } from '../storage/sqlite/snapshots.ts';
+import type { Confirmations } from './confirmations.ts';
 import type { Html } from './html.ts';
 import type { LastErrors } from './last-errors.ts';
 import type { Notice, Notices } from './notices.ts';
 import type { Sealing } from './sealing.ts';
 import type { Session, Sessions } from './sessions.ts';
+import type { UsedStates } from './used-states.ts';
 
 /** What the pages work with: the rooms of the server, and what the account page keeps itself. */
 export interface AccountRoom {
@@ -32,6 +34,8 @@ export interface AccountRoom {
   sessions: Sessions;
   notices: Notices;
   sealing: Sealing;
+  usedStates: UsedStates;
+  confirmations: Confirmations;
   lastErrors: LastErrors;
   /** Whether users of the data folder sign in with a password, so that an administrator can add some. */
   hasLocalUsers: boolean;

@@ -4,7 +4,7 @@ import { createAppPassword, appPasswordsPage, revokeAppPassword } from './pages/
 import { collectionPage, downloadCollection } from './pages/collection.ts';
 import { deletePage, deleteData } from './pages/delete.ts';
 import { devicesPage, revokeDevice, revokeDevices } from './pages/devices.ts';
-import { beginOidc, finishOidc } from './pages/oidc.ts';
+import { beginOidc, confirmOidc, finishOidc } from './pages/oidc.ts';
 import { setUpPage } from './pages/set-up.ts';
 import { signIn, signInPage, signOut } from './pages/sign-in.ts';
 import { changeUser, userPage } from './pages/user.ts';
@@ -25,6 +25,7 @@ type Table<V extends Visit> = Readonly<Record<string, Partial<Get<V> & Post<V>>>
 export const FOR_ANYBODY: Table<Visit> = {
   'sign-in': { get: signInPage, post: signIn },
   'oidc/*': { get: beginOidc },
+  'oidc/*/confirm': { get: confirmOidc },
   'oidc/*/callback': { get: finishOidc },
 };
 

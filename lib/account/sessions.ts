@@ -21,8 +21,11 @@ export interface SessionsOptions {
   maxSecs: number;
   /** Without a request. */
   idleSecs: number;
-  /** What a sign-in by password rests on, beside the data folder's own passwords: see `Authenticator.keyBasis`. */
-  basisOf(user: User): KeyBasis | Promise<KeyBasis>;
+  /**
+   * What a sign-in rests on, beside the data folder's own passwords: see `Authenticator.keyBasis`. Null where nobody may sign in that way (any
+   * more).
+   */
+  basisOf(user: User, via: SignedInVia): KeyBasis | Promise<KeyBasis>;
   /** Seconds since 1970. Default: the clock. */
   nowSecs?: () => number;
 }
@@ -55,7 +58,7 @@ export class Sessions {
     if (userRow === undefined) return undefined;
     const user = userOf(userRow);
     const via = row.via as SignedInVia;
-    if (via === 'password' && (await this.#seal(token, user)) !== row.seal) {
+    if ((await this.#seal(token, user, via)) !== row.seal) {
       await this.end(token);
       return undefined;
     }
@@ -75,7 +78,7 @@ export class Sessions {
    */
   async start(user: User, via: SignedInVia, before: string | undefined, signedInSecs = this.#nowSecs(), passwordMark?: string): Promise<string | undefined> {
     const token = newToken();
-    const seal = via === 'password' ? await this.#seal(token, user) : null;
+    const seal = await this.#seal(token, user, via);
     if (seal === undefined) return undefined;
     const added = await this.#options.database.write('addPageSession', {
       session_hash: hashOf(token),
@@ -96,9 +99,9 @@ export class Sessions {
     await this.#options.database.write('endPageSessions', userId);
   }
 
-  /** Null: nothing to compare. Undefined: the user is not there any more. Whoever has the data folder has no cookies to try passwords with. */
-  async #seal(token: string, user: User): Promise<string | null | undefined> {
-    const basis = await this.#options.basisOf(user);
+  /** Null: nothing to compare. Undefined: nobody may be signed in by it any more. Whoever has the data folder has no cookies to try passwords with. */
+  async #seal(token: string, user: User, via: SignedInVia): Promise<string | null | undefined> {
+    const basis = await this.#options.basisOf(user, via);
     if (basis === null) return undefined;
     return basis === undefined ? null : createHmac('sha256', token).update(basis).digest('base64url');
   }

@@ -168,6 +168,24 @@ test('a directory that has no such user any more signs the browser and the devic
   while (await isSignedIn(ada)) assert.ok(performance.now() < deadline, 'the user was never signed out');
 });
 
+test('once nobody signs in by password any more, whoever did is signed out', async (t) => {
+  const server = await accountServer(t, { users: ADA });
+  const ada = server.visitor();
+  await ada.signIn('ada', ADA.Ada);
+  await server.stop();
+  const isStillSignedIn = async (passwords: boolean): Promise<boolean> => {
+    const again = await accountServer(t, { base: server.base, options: { account: { passwords } } });
+    const visitor = again.visitor();
+    visitor.cookie = ada.cookie;
+    try {
+      return await isSignedIn(visitor);
+    } finally {
+      await again.stop();
+    }
+  };
+  assert.deepEqual([await isStillSignedIn(true), await isStillSignedIn(false), await isStillSignedIn(true)], [true, false, false]);
+});
+
 test('an app password opens no page, and the page says why', async (t) => {
   const { visitor, base } = await accountServer(t, { users: ADA });
   const { password } = await manage(base, async ({ appPasswords, directory }) => appPasswords.create((await directory.userFor('ada')).id, { name: 'phone' }));

@@ -9,14 +9,11 @@ import { PageError } from '../page-error.ts';
 import type { AccountRoom, Page, Reply, SignedInVisit } from '../room.ts';
 import { signedIn } from './sign-in.ts';
 
-/** So long after a sign-in at a provider, nobody has to prove again who they are. */
-const FRESH_SECS = 600;
-
 type Proof = 'password' | 'fresh' | 'sign in again' | 'impossible';
 
 /** How the person at the browser shows that it is still them. */
-function proofOf({ takesPasswords }: AccountRoom, { session }: SignedInVisit): Proof {
-  if (session.via.startsWith('oidc:')) return Date.now() / 1000 - session.signedInSecs < FRESH_SECS ? 'fresh' : 'sign in again';
+function proofOf({ takesPasswords, confirmations }: AccountRoom, { session, token }: SignedInVisit): Proof {
+  if (session.via.startsWith('oidc:')) return confirmations.has(token) ? 'fresh' : 'sign in again';
   return takesPasswords ? 'password' : 'impossible';
 }
 
@@ -50,8 +47,9 @@ function formFor(room: AccountRoom, visit: SignedInVisit, confirm: string): Html
     return html`<p>This server cannot ask for a password of yours, so it cannot know that it is you. Ask its administrator to delete your data.</p>`;
   }
   if (proof === 'sign in again') {
-    const provider = session.via.slice('oidc:'.length);
-    return html`<p>You signed in some time ago. <a href="${home}/oidc/${provider}">Sign in again</a>, and then come back here within ten minutes.</p>`;
+    const provider = room.oidc?.get(session.via.slice('oidc:'.length));
+    return html`<p>So that nobody else does this in your browser, <a href="${home}/oidc/${provider?.id}/confirm">sign in at ${provider?.name} once more</a>. You
+come back here, and have ten minutes then.</p>`;
   }
   return html`<form method="post" action="${home}/delete">
 ${csrfField(visit)}

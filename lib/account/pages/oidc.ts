@@ -7,10 +7,19 @@ import type { AccountRoom, Redirect, Visit } from '../room.ts';
 import { signedIn } from './sign-in.ts';
 
 /** To the provider. What its answer is compared with goes along in the cookie, sealed, and bound to this browser. */
-export async function beginOidc(room: AccountRoom, visit: Visit): Promise<Redirect> {
+export function beginOidc(room: AccountRoom, visit: Visit): Promise<Redirect> {
+  return begun(room, visit, false);
+}
+
+/** The same for somebody who is signed in already, perhaps by a provider that asked nobody: it has to ask now. */
+export function confirmOidc(room: AccountRoom, visit: Visit): Promise<Redirect> {
+  return begun(room, visit, true);
+}
+
+async function begun(room: AccountRoom, visit: Visit, fresh: boolean): Promise<Redirect> {
   const provider = providerOf(room, visit);
   requireOwnAddress(room, visit);
-  const { url, state } = await provider.begin({ redirectUri: `${visit.serverUrl}account/oidc/${provider.id}/callback` });
+  const { url, state } = await provider.begin({ redirectUri: `${visit.serverUrl}account/oidc/${provider.id}/callback`, fresh });
   return { goTo: url, cookie: { token: visit.token, sealed: room.sealing.seal(state, visit.token) } };
 }
 
@@ -26,17 +35,23 @@ function requireOwnAddress({ publicUrl }: AccountRoom, { serverUrl }: Visit): vo
   });
 }
 
-/** And back. The state is used up, whatever comes of it. */
+/** And back. The state is used up, whatever comes of it; that of another tab, which began later, is not. */
 export async function finishOidc(room: AccountRoom, visit: Visit): Promise<Redirect> {
   const { entry, http, sealed, token } = visit;
   const provider = providerOf(room, visit);
-  const state = sealed === undefined ? undefined : (room.sealing.open(sealed, token) as OidcState | undefined);
-  visit.sealed = undefined;
+  const kept = sealed === undefined ? undefined : (room.sealing.open(sealed, token) as OidcState | undefined);
+  const isItsOwn = kept !== undefined && visit.query.get('state') === kept.state;
+  const state = isItsOwn && !room.usedStates.use(kept.state) ? undefined : kept;
+  // a way back that is asked for twice takes nothing from the browser that came by it
+  if (isItsOwn && state !== undefined) visit.sealed = undefined;
   try {
-    const { user } = await provider.finish(http.url, state);
+    const { user, fresh } = await provider.finish(http.url, state);
     entry.user = user.loginName;
     entry.event = 'login.ok';
-    return await signedIn(room, visit, user, `oidc:${provider.id}`);
+    const redirect = await signedIn(room, visit, user, `oidc:${provider.id}`);
+    if (fresh !== true) return redirect;
+    room.confirmations.add(redirect.cookie!.token);
+    return { ...redirect, goTo: 'delete' };
   } catch (error) {
     if (error instanceof OidcError && error.reason !== 'stale' && error.reason !== 'cancelled') {
       entry.event = error.reason === 'unavailable' ? 'login.unavailable' : 'login.refused';

@@ -13,6 +13,8 @@ export interface OidcProvider {
   readonly id: string;
   /** Words of a button: `Example Ltd`. Plain text, to be escaped. */
   readonly name: string;
+  /** What it calls itself: whose word a sign-in rests on, whatever the id is. */
+  readonly issuer: string;
   /**
    * Where to send the browser, and what its session has to keep until it comes back: for that browser alone, for one time alone.
    *
@@ -39,6 +41,11 @@ export interface OidcLogin {
   redirectUri: string;
   /** A user name that was typed already. */
   loginHint?: string;
+  /**
+   * The person has to sign in at the provider now, even if a session there would do: before something that cannot be undone. `finish` lets in
+   * only whom the provider says that it has asked since.
+   */
+  fresh?: boolean;
 }
 
 export interface OidcBegun {
@@ -54,6 +61,8 @@ export interface OidcState {
   codeVerifier: string;
   redirectUri: string;
   startedSecs: number;
+  /** See `OidcLogin`. */
+  fresh?: true;
 }
 
 export interface OidcSignedIn {
@@ -62,6 +71,8 @@ export interface OidcSignedIn {
   provider: string;
   /** For `logoutUrl`; secret. Some kilobytes. */
   logoutHint?: string;
+  /** See `OidcLogin`: so it was. */
+  fresh?: true;
 }
 
 /**

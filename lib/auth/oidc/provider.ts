@@ -15,12 +15,15 @@ export function oidcProvider(settings: OidcSettings, subjects: OidcSubjects, now
   return {
     id: settings.id,
     name: settings.name,
+    issuer: settings.issuer.href,
 
-    async begin({ redirectUri, loginHint }: OidcLogin): Promise<OidcBegun> {
+    async begin({ redirectUri, loginHint, fresh = false }: OidcLogin): Promise<OidcBegun> {
       const { library, configuration } = await discovery.get();
       const state = library.randomState();
       const nonce = library.randomNonce();
       const codeVerifier = library.randomPKCECodeVerifier();
+      // both mean the same, and not every provider knows both
+      const asked = fresh ? { prompt: 'login', maxAgeSecs: 0 } : settings;
       const parameters = {
         ...settings.extraParameters,
         redirect_uri: redirectUri,
@@ -29,14 +32,15 @@ export function oidcProvider(settings: OidcSettings, subjects: OidcSubjects, now
         nonce,
         code_challenge: await library.calculatePKCECodeChallenge(codeVerifier),
         code_challenge_method: 'S256',
-        ...(settings.prompt === undefined ? {} : { prompt: settings.prompt }),
-        ...(settings.maxAgeSecs === undefined ? {} : { max_age: String(settings.maxAgeSecs) }),
+        ...(asked.prompt === undefined ? {} : { prompt: asked.prompt }),
+        ...(asked.maxAgeSecs === undefined ? {} : { max_age: String(asked.maxAgeSecs) }),
         ...(settings.acrValues === undefined ? {} : { acr_values: settings.acrValues.join(' ') }),
         ...(loginHint === undefined ? {} : { login_hint: loginHint }),
       };
       try {
         const url = library.buildAuthorizationUrl(configuration, parameters).href;
-        return { url, state: { provider: settings.id, state, nonce, codeVerifier, redirectUri, startedSecs: Math.floor(now() / 1000) } };
+        const startedSecs = Math.floor(now() / 1000);
+        return { url, state: { provider: settings.id, state, nonce, codeVerifier, redirectUri, startedSecs, ...(fresh ? { fresh } : {}) } };
       } catch (error) {
         // an endpoint without https, for instance
         throw failureOf(error, settings, []);
@@ -58,7 +62,12 @@ export function oidcProvider(settings: OidcSettings, subjects: OidcSubjects, now
       const verdict = judgedClaims(settings, claims);
       if (!('loginName' in verdict)) throw new OidcError('refused', verdict.words, { detail: verdict.reason });
       const user = await subjects.userOf({ settings, subject: claims.sub, loginName: verdict.loginName });
-      return { user, provider: settings.id, ...(idToken === undefined ? {} : { logoutHint: idToken }) };
+      return {
+        user,
+        provider: settings.id,
+        ...(idToken === undefined ? {} : { logoutHint: idToken }),
+        ...(state.fresh === undefined ? {} : { fresh: state.fresh }),
+      };
     },
 
     async logoutUrl({ logoutHint, returnTo }): Promise<string | undefined> {
@@ -106,8 +115,17 @@ async function claimsOf(
   });
   secrets.push(tokens.access_token, tokens.id_token, tokens.refresh_token);
   const claims = tokens.claims()!;
+  if (state.fresh === true) requireFresh(settings, state, claims.auth_time);
   const lacks = settings.loginName !== undefined || wantedClaims(settings).some((name) => claimAt(claims, name) === undefined);
   if (!lacks || configuration.serverMetadata().userinfo_endpoint === undefined) return [claims, tokens.id_token];
   // what is signed comes first
   return [{ ...await library.fetchUserInfo(configuration, tokens.access_token, claims.sub), ...claims }, tokens.id_token];
+}
+
+/** What was asked for in the address may have been taken out of it on the way: only what the provider signed counts. */
+function requireFresh({ id, name, clockToleranceSecs }: OidcSettings, { startedSecs }: OidcState, authenticatedSecs: unknown): void {
+  if (typeof authenticatedSecs === 'number' && authenticatedSecs >= startedSecs - clockToleranceSecs) return;
+  throw new OidcError('refused', `${name} did not confirm that you signed in there just now.`, {
+    detail: `${id}: ${authenticatedSecs === undefined ? 'the ID token has no auth_time' : 'auth_time is from before'}: the person was to sign in anew`,
+  });
 }

@@ -3,6 +3,11 @@ export class Browser {
   /** By host and port: cookies of two servers on one machine do not mix here. */
   readonly #cookies = new Map<string, Map<string, string>>();
 
+  /** What is sent to this address, as a header. */
+  cookiesOf(url: string): string {
+    return [...this.#cookies.get(new URL(url).host) ?? []].map(([name, value]) => `${name}=${value}`).join('; ');
+  }
+
   /** One request, no redirect followed. */
   async fetch(url: string | URL, init: { method?: string; form?: Record<string, string>; headers?: Record<string, string> } = {}): Promise<Response> {
     const { host } = new URL(url);
