@@ -78,8 +78,8 @@ export const CRASH_PLANTS: CrashPlant[] = [
   {
     name: 'the media index changes before the bytes are in their place',
     file: 'lib/media/upload.ts',
-    find: 'await stage(changes.flatMap(stagedFile));\n    return [uploaded.length, await store.apply(user, changes.map(mediaChange))];',
-    replace: 'const usn = await store.apply(user, changes.map(mediaChange));\n    await stage(changes.flatMap(stagedFile));\n    return [uploaded.length, usn];',
+    find: 'await stage(changes.flatMap(stagedFile));\n    return [taken.length, await store.apply(user, changes.map(mediaChange))];',
+    replace: 'const usn = await store.apply(user, changes.map(mediaChange));\n    await stage(changes.flatMap(stagedFile));\n    return [taken.length, usn];',
     story: MEDIA,
     how: 'kill',
   },
