@@ -23,6 +23,8 @@ export function helpText(): string {
                          lists them
   user revoke NAME [ID]  signs out a device, or revokes an app password; without ID all devices, with --app-passwords those too
   user admin NAME        makes an administrator of the account page; --off ends it
+  user quota NAME [--collection 200M] [--media 2G]
+                         what one user may have, from then on; off: no limit, default: as everybody; --off and --default: both
   user verify NAME       tells whether a password is right (exit code 0) or not (1)
   import [FOLDER]        takes over the users of an old community server (ankisyncd), with cards, media and passwords
   check [NAME]           tells what is wrong in the data folder, of all users or some (exit code 1 if anything is)

@@ -11,6 +11,7 @@ import { hint } from '../spelling.ts';
 import type { Surroundings } from './surroundings.ts';
 import { UsageError } from './usage-error.ts';
 import { createAppPassword, devices, listAppPasswords, revoke } from './user-devices.ts';
+import { quota, quotaMark } from './user-quota.ts';
 
 export interface Call {
   users: SqliteUsers;
@@ -61,6 +62,7 @@ const actions: Record<string, (call: Call) => Promise<number>> = {
     say(`"${loginName}" is ${flags.has('off') ? 'no administrator' : 'an administrator'} of the account page`);
     return 0;
   },
+  quota,
   devices,
   revoke,
   'app-password': createAppPassword,
@@ -79,6 +81,7 @@ const actions: Record<string, (call: Call) => Promise<number>> = {
 export async function user(args: string[], surroundings: Surroundings): Promise<number> {
   const { words: [actionName, name, ...rest], flags } = parseFlags(args, {
     ...baseFlag, 'keep-keys': 'switch', 'keep-app-passwords': 'switch', 'app-passwords': 'switch', off: 'switch', name: 'value', expires: 'value',
+    collection: 'value', media: 'value', default: 'switch',
   });
   const known = Object.keys(actions);
   if (actionName === undefined) throw new UsageError(`user needs one of: ${known.join(', ')}`);
@@ -95,7 +98,7 @@ export async function user(args: string[], surroundings: Surroundings): Promise<
   const base = baseFolder(flags, surroundings.env, surroundings.homeFolder);
   if (actionName !== 'add' && !existsSync(usersDatabasePath(base))) throw new UsageError(`there are no users in ${base}; is --base right?`);
   for (const [flag, of] of FLAG_OF) {
-    if (flags.has(flag) && actionName !== of) throw new UsageError(`--${flag} belongs to user ${of}`);
+    if (flags.has(flag) && !of.includes(actionName)) throw new UsageError(`--${flag} belongs to user ${of.join(' and user ')}`);
   }
   const ends = passwordChangeEnds(surroundings.env);
   const database = await UsersDatabase.open(base, { by: 'the command line' });
@@ -115,13 +118,13 @@ export async function user(args: string[], surroundings: Surroundings): Promise<
 }
 
 const FLAG_OF = new Map([
-  ['keep-keys', 'passwd'], ['keep-app-passwords', 'passwd'], ['app-passwords', 'revoke'], ['off', 'admin'], ['name', 'app-password'],
-  ['expires', 'app-password'],
+  ['keep-keys', ['passwd']], ['keep-app-passwords', ['passwd']], ['app-passwords', ['revoke']], ['off', ['admin', 'quota']], ['name', ['app-password']],
+  ['expires', ['app-password']], ['collection', ['quota']], ['media', ['quota']], ['default', ['quota']],
 ]);
 
-function listLine({ loginName, disabled, hasPassword, keys, lastUsedDay, isAdmin }: UserEntry): string {
+function listLine({ loginName, disabled, hasPassword, keys, lastUsedDay, isAdmin, quota }: UserEntry): string {
   const used = lastUsedDay === null ? 'never signed in' : `last seen ${new Date(lastUsedDay * 86_400_000).toISOString().slice(0, 10)}`;
-  const marks = [isAdmin === true ? 'administrator' : '', disabled ? 'disabled' : '', hasPassword ? '' : 'no password here']
+  const marks = [isAdmin === true ? 'administrator' : '', disabled ? 'disabled' : '', hasPassword ? '' : 'no password here', quotaMark(quota) ?? '']
     .filter((mark) => mark !== '');
   return [loginName, `${keys} ${keys === 1 ? 'key' : 'keys'}`, used, ...marks].join('\t');
 }
