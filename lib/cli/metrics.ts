@@ -71,6 +71,8 @@ export function createMetrics(sources: MetricsSources): Metrics {
   const statuses = new Map<number, Counter.Internal>();
   for (const outcome of Object.values(LOGINS)) logins.inc({ outcome }, 0);
   for (const code of CONFLICTS) conflicts.inc({ code }, 0);
+  // Prometheus sees no increase in a series that begins at 1: without these, the first failure of a kind would raise no alert
+  for (const code of [...Object.keys(ERROR_STATUS), 'CLIENT_GONE', 'OTHER']) failures.inc({ code }, 0);
 
   new prometheus.Gauge({ name: 'anki_sync_info', help: 'Version of the server', labelNames: ['version'], registers }).set({ version: sources.version }, 1);
   gauge('open_collections', 'Users whose data are open', () => sources.activity().openCollections);
