@@ -10,7 +10,7 @@ export type { Activity, Moved, RunningRequest, SyncKind, SyncReport, UnfinishedS
 export type { HttpRequest, HttpResponse } from './http.ts';
 export { ERROR_STATUS, SyncError, type ErrorCode } from './errors.ts';
 export { SqliteAppPasswords, type AppPassword, type AppPasswords, type NewAppPassword } from './auth/app-passwords.ts';
-export type { AuthenticatedUser, Authenticator, Credentials, KeyBasis, User } from './auth/authenticator.ts';
+export type { AuthenticatedUser, Authenticator, Credentials, KeyBasis, Quota, User } from './auth/authenticator.ts';
 export { authenticatorFrom, type AuthenticateFunction } from './auth/authenticator-from.ts';
 export { openBuiltInAuth, type BuiltInAuth, type BuiltInAuthOptions } from './auth/built-in.ts';
 export { chainedAuthenticator } from './auth/chained-authenticator.ts';
@@ -22,6 +22,7 @@ export { ldapAuthenticator, type LdapAuthenticator } from './auth/ldap/ldap-auth
 export type { LdapLog, LdapLogEntry } from './auth/ldap/log.ts';
 export type { LdapOptions } from './auth/ldap/settings.ts';
 export type { LoginLimitsOptions } from './auth/login-limits.ts';
+export type { QuotaOption } from './quotas.ts';
 export type { OidcClaims, OidcOptions } from './auth/oidc/settings.ts';
 export { passportAuthenticator, type PassportAuthenticatorOptions, type PassportStrategy } from './auth/passport.ts';
 export { SqliteHostKeys } from './auth/sqlite-host-keys.ts';

@@ -11,6 +11,7 @@ import { requireOidcLibrary } from './auth/oidc/library.ts';
 import { checkOidcOptions, type OidcOptions } from './auth/oidc/settings.ts';
 import type { StoreChoice } from './engine/calls.ts';
 import { DEFAULT_BODY_LIMITS, type BodyLimits } from './protocol/body.ts';
+import { isQuota, type QuotaOption } from './quotas.ts';
 import { hint } from './spelling.ts';
 import type { SnapshotLimits } from './storage/sqlite/snapshots.ts';
 import type { CollectionStore, MediaFiles, MediaStore } from './storage/storage.ts';
@@ -87,8 +88,11 @@ export interface SyncServerOptions {
   maxPackedBytes?: number;
   /** A collection upload unpacked, bytes. Default 4 GiB less 64 MiB. */
   maxUnpackedBytes?: number;
-  /** Most that each user may have: a collection by a one-way upload, media files together. Default: no limit but the disk. */
-  quota?: { maxCollectionBytes?: number; maxMediaBytes?: number };
+  /**
+   * Most that each user may have: a collection, media files together. A function is asked at each sync, and knows each user. What
+   * `anki-sync user quota` set for a user goes before it. Default: no limit but the disk.
+   */
+  quota?: QuotaOption;
   /** Worker threads for collections and media. Default: the cores, at most 4. */
   threads?: number;
   /** JavaScript heap of each worker thread, MiB. Default 512. */
@@ -142,10 +146,6 @@ const isAuthenticator: Check = (value) => value === 'local' || callable(value) |
 const isLoginLimits: Check = (value) => value === false
   || (object(value) && Object.entries(value as object).every(([name, each]) => Object.hasOwn(LOGIN_LIMITS, name) && (each === undefined || whole(1)(each))));
 
-const isQuota: Check = (value) => object(value) && Object.entries(value as object).every(
-  ([name, each]) => /^max(Collection|Media)Bytes$/.test(name) && (each === undefined || whole(1)(each)),
-);
-
 const CHECKS: Record<keyof SyncServerOptions, readonly [Check, string]> = {
   base: [text, 'a folder'],
   authenticator: [
@@ -162,7 +162,7 @@ const CHECKS: Record<keyof SyncServerOptions, readonly [Check, string]> = {
   caseSensitive: [flag, 'true or false'],
   maxPackedBytes: [whole(1), 'a whole number of bytes'],
   maxUnpackedBytes: [whole(1), 'a whole number of bytes'],
-  quota: [isQuota, 'an object with whole numbers of bytes: maxCollectionBytes, maxMediaBytes'],
+  quota: [(value) => callable(value) || isQuota(value, 1), 'an object with whole numbers of bytes: maxCollectionBytes, maxMediaBytes; or a function'],
   threads: [whole(1), 'a whole number from 1'],
   threadHeapMib: [whole(32), 'a whole number from 32'],
   maxOpenCollections: [whole(1), 'a whole number from 1'],

@@ -5,9 +5,9 @@ export type QuotaOption = Quota | ((user: Pick<User, 'id' | 'loginName'>) => Quo
 
 export interface QuotasOptions {
   option: QuotaOption | undefined;
-  /** What was set for a user alone: it goes before the option, value by value. */
+  /** What was set for a user alone: it goes before the option, value by value. May throw. */
   ownOf(user: User): Quota | undefined;
-  /** The function of the option has failed, or answered what is no quota. */
+  /** What a user may have cannot be known. */
   failed(error: unknown, user: User): void;
 }
 
@@ -25,13 +25,20 @@ export class Quotas {
     this.#options = options;
   }
 
-  /** Only what is limited. A function that fails limits nobody: a sync is worth more. */
+  /** Only what is limited. What cannot be known is no limit: a sync is worth more. */
   async of(user: User): Promise<Quota> {
-    const { option, ownOf } = this.#options;
-    const own = ownOf(user);
-    if (own === undefined && typeof option !== 'function') return option ?? NONE;
-    const { maxCollectionBytes, maxMediaBytes } = { ...(typeof option === 'function' ? await this.#asked(option, user) : option), ...own };
-    return { ...(maxCollectionBytes ? { maxCollectionBytes } : {}), ...(maxMediaBytes ? { maxMediaBytes } : {}) };
+    const { option } = this.#options;
+    try {
+      const own = this.#options.ownOf(user);
+      if (own === undefined && typeof option !== 'function') return option ?? NONE;
+      const ofAll = typeof option === 'function' ? await option({ id: user.id, loginName: user.loginName }) : option;
+      if (ofAll !== undefined && !isQuota(ofAll)) throw new TypeError('the function of the option "quota" answers no whole numbers of bytes: maxCollectionBytes, maxMediaBytes');
+      const { maxCollectionBytes, maxMediaBytes } = { ...ofAll, ...own };
+      return { ...(maxCollectionBytes ? { maxCollectionBytes } : {}), ...(maxMediaBytes ? { maxMediaBytes } : {}) };
+    } catch (error) {
+      this.#options.failed(error, user);
+      return NONE;
+    }
   }
 
   /**
@@ -52,17 +59,6 @@ export class Quotas {
   synced(user: User, client: string): void {
     const device = deviceOf(user, client);
     if (this.#told.get(device) === 'now') this.#told.set(device, performance.now());
-  }
-
-  async #asked(option: Exclude<QuotaOption, Quota>, user: User): Promise<Quota> {
-    try {
-      const quota = (await option({ id: user.id, loginName: user.loginName })) ?? NONE;
-      if (!isQuota(quota)) throw new TypeError('the function of the option "quota" must answer whole numbers of bytes: maxCollectionBytes, maxMediaBytes');
-      return quota;
-    } catch (error) {
-      this.#options.failed(error, user);
-      return NONE;
-    }
   }
 }
 

@@ -173,6 +173,12 @@ export class UsersDatabase {
     return reading(() => this.#userById.get(id));
   }
 
+  /** What was set for this user alone. Asked of SQLite each time. */
+  quotaOf(userId: string): User['quota'] {
+    const row = this.userById(userId);
+    return row === undefined ? undefined : userOf(row).quota;
+  }
+
   /** @param loginName normalised */
   userByLoginName(loginName: string): UserRow | undefined {
     return reading(() => this.#userByKey.get(loginKey(loginName, this.caseSensitive)));

@@ -1,4 +1,5 @@
 /** Variables that set an option of the core as it is: numbers and switches. They have no flags. */
+import type { Quota } from '../auth/authenticator.ts';
 import type { SyncServerOptions } from '../options.ts';
 import { passwordChangeEnds } from './password-settings.ts';
 import type { Environment } from './settings.ts';
@@ -7,8 +8,8 @@ import { UsageError } from './usage-error.ts';
 type CoreOptions = Pick<
   SyncServerOptions,
   | 'threads' | 'threadHeapMib' | 'maxOpenCollections' | 'closeIdleMillis' | 'syncIdleMillis' | 'maxWaitingPerUser' | 'collectionCacheKib'
-  | 'snapshots' | 'quota' | 'landingPage' | 'caseSensitive' | 'appPasswords' | 'passwordChangeEnds'
->;
+  | 'snapshots' | 'landingPage' | 'caseSensitive' | 'appPasswords' | 'passwordChangeEnds'
+> & { quota?: Quota };
 
 interface NumberSetting {
   least: number;

@@ -21,10 +21,11 @@ import type { Engine } from '../engine/pool.ts';
 import type { Forwarding } from '../gateway/forwarding.ts';
 import type { CheckedOptions, SyncServerOptions } from '../options.ts';
 import { FormSpool } from '../protocol/form-spool.ts';
+import { Quotas } from '../quotas.ts';
 import { lockDataFolder, type DataFolderLock } from '../storage/files/data-folder-lock.ts';
 import { clearStaging, stagingFolder } from '../storage/files/staging.ts';
 import { given } from './given.ts';
-import { auditLine, tellOfRevoked, type Tell } from './log-lines.ts';
+import { auditLine, noteOf, tellOfRevoked, type Tell } from './log-lines.ts';
 import { openEngine } from './open-engine.ts';
 
 export interface Rooms {
@@ -37,6 +38,7 @@ export interface Rooms {
   oidc: OidcProviders;
   hostKeys: HostKeys;
   engine: Engine;
+  quotas: Quotas;
   /** Of a gateway alone, whose engine is never asked. */
   forwarding: Forwarding | undefined;
   spool: FormSpool;
@@ -78,6 +80,7 @@ export async function openRooms(options: CheckedOptions, { tell, lost, openForwa
       oidc: oidcProviders(options.oidc ?? [], sqliteOidcSubjects(auth.database, authenticator)),
       hostKeys: hostKeysOf(options, auth, authenticator, tell),
       engine: openEngine(options),
+      quotas: quotasOf(options, auth, tell),
       forwarding: await openForwarding?.(auth.database.caseSensitive),
       spool: new FormSpool({
         newPath: () => join(stagingFolder(base), `form-${randomBytes(12).toString('hex')}`),
@@ -120,6 +123,15 @@ function hostKeysOf(options: CheckedOptions, { database, directory, hostKeys: ou
   });
   const based = basedHostKeys({ hostKeys: rechecked, authenticator, database, ...given({ passwordChangeEnds }) });
   return restingHostKeys({ providers: options.oidc ?? [], database, hostKeys: based });
+}
+
+function quotasOf({ quota: option, hostKeys: elsewhere }: CheckedOptions, { database }: BuiltInAuth, tell: Tell): Quotas {
+  return new Quotas({
+    option,
+    // users come with our keys as the database has them now; of other keys, as they were
+    ownOf: elsewhere === undefined ? ({ quota }) => quota : ({ id }) => database.quotaOf(id),
+    failed: (error, user) => tell(noteOf('error', 'quota', user, String(error))),
+  });
 }
 
 /** Where the engine finds a user's data. */

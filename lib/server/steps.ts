@@ -9,10 +9,20 @@ import { upload } from './upload.ts';
 import { uploadChanges } from './upload-changes.ts';
 
 const meta: Step = async (call) => {
-  const { rooms, request, entry } = call;
+  const { rooms, request, user, entry } = call;
+  const { maxCollectionBytes } = await rooms.quotas.of(user);
+  const maySay = maxCollectionBytes !== undefined && rooms.quotas.isToTell(user, request.client);
   let { client } = request;
-  const response = await jsonStep('meta', call, (body) => {
-    client = clientVersionIn(body) ?? client;
+  const response = await jsonStep('meta', call, {
+    heard: (body) => {
+      client = clientVersionIn(body) ?? client;
+    },
+    answered: (answer) => {
+      if (answer.kind !== 'bytes' || answer.overQuotaBytes === undefined) return;
+      rooms.quotas.told(user, request.client);
+      [entry.level, entry.detail] = ['warn', `a collection of ${answer.overQuotaBytes} bytes; ${maxCollectionBytes} are allowed`];
+    },
+    ...(maySay ? { maxCollectionBytes } : {}),
   });
   rooms.hostKeys.synced?.(request.hostKey, deviceAt(entry, client));
   return response;
@@ -22,6 +32,12 @@ const meta: Step = async (call) => {
 function clientVersionIn(body: Buffer): string | undefined {
   return body.length > 1000 ? undefined : /"cv":\s*"([^"\\]*)"/.exec(String(body))?.[1];
 }
+
+const finish: Step = async (call) => {
+  const response = await jsonStep('finish', call);
+  call.rooms.quotas.synced(call.user, call.request.client);
+  return response;
+};
 
 const abort: Step = async ({ rooms, request, user, options }) => {
   await readEmptyBody(request, options.limits);
@@ -42,7 +58,7 @@ export const STEPS: Record<Exclude<SyncMethod, 'hostKey'> | MediaMethod, Step> =
   chunk: (call) => jsonStep('chunk', call),
   applyChunk: (call) => jsonStep('applyChunk', call),
   sanityCheck2: (call) => jsonStep('sanityCheck2', call),
-  finish: (call) => jsonStep('finish', call),
+  finish,
   abort,
   upload,
   download,

@@ -18,8 +18,9 @@ export async function uploadChanges(call: StepCall): Promise<HttpResponse> {
       request.receivedBytes = (await receiveBody(request, path, options.limits, small.begun)).bytes;
     } else request.receivedBytes = small.bytes.length;
     await requireStillSignedIn(call);
+    const { maxMediaBytes } = await rooms.quotas.of(user);
     return await responseTo(request, await rooms.engine.run({
-      step: 'uploadChanges', user: placeOf(user), zip: small.bytes ?? path!, ...given({ maxTotalBytes: options.quota?.maxMediaBytes }),
+      step: 'uploadChanges', user: placeOf(user), zip: small.bytes ?? path!, ...given({ maxTotalBytes: maxMediaBytes }),
     }));
   } catch (error) {
     if (error instanceof SyncError && error.code === 'UPLOAD_EMPTY') throw new SyncError('MEDIA_ZIP_INVALID', 'the zip is empty');

@@ -25,9 +25,9 @@ export async function upload(call: StepCall): Promise<HttpResponse> {
   const path = await newStagingFile(call, 'upload');
   try {
     request.receivedBytes = (await receiveBody(request, path, options.limits)).bytes;
-    const most = options.quota?.maxCollectionBytes;
-    if (most !== undefined && request.receivedBytes > most) {
-      return refused(call, quotaWords('collection', request.receivedBytes, most), `a collection of ${request.receivedBytes} bytes`);
+    const { maxCollectionBytes: most = Infinity } = await rooms.quotas.of(user);
+    if (request.receivedBytes > most && request.receivedBytes > (await bytesNow(call))) {
+      return refused(call, quotaWords('collection', request.receivedBytes, most), `a collection of ${request.receivedBytes} bytes; ${most} are allowed`);
     }
     const verdict = await rooms.engine.prepareUpload(path);
     if (verdict.verdict === 'corrupt') return refused(call, CORRUPT, verdict.reason);
@@ -45,6 +45,12 @@ export async function upload(call: StepCall): Promise<HttpResponse> {
   } finally {
     await removeStaged(path);
   }
+}
+
+/** Normal syncs may have made it larger than its quota: what makes it less is welcome. */
+async function bytesNow({ rooms, user }: StepCall): Promise<number> {
+  const answer = await rooms.engine.run({ step: 'collectionBytes', user: placeOf(user) });
+  return answer.kind === 'bytes' ? Number(answer.data) || 0 : 0;
 }
 
 function refused({ request, user, tell }: StepCall, words: string, reason: string): Promise<HttpResponse> {
