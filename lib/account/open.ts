@@ -11,6 +11,7 @@ import type { CheckedOptions, LogEntry } from '../options.ts';
 import { SNAPSHOT_LIMITS } from '../storage/sqlite/snapshots.ts';
 import { Account } from './account.ts';
 import { Confirmations } from './confirmations.ts';
+import { Downloads } from './downloads.ts';
 import type { LastErrors } from './last-errors.ts';
 import { Notices } from './notices.ts';
 import { Recheck } from './recheck.ts';
@@ -70,6 +71,7 @@ export function openAccount({ auth, authenticator, signIn, oidc, hostKeys, engin
     holdsData: forwarding === undefined,
     snapshots: { ...SNAPSHOT_LIMITS, ...options.snapshots },
     downloads: downloadsOf(options),
+    downloadPlaces: new Downloads(),
     isAdmin: ({ isAdmin, loginName }) => isAdmin === true || admins.has(loginKey(loginName, database.caseSensitive)),
     tell,
     publicUrl: options.publicUrl,

@@ -10,6 +10,7 @@ import type { HttpRequest, HttpResponse } from '../http.ts';
 import type { LogEntry } from '../options.ts';
 import type { SnapshotLimits } from '../storage/sqlite/snapshots.ts';
 import type { Confirmations } from './confirmations.ts';
+import type { Downloads } from './downloads.ts';
 import type { Html } from './html.ts';
 import type { LastErrors } from './last-errors.ts';
 import type { Notice, Notices } from './notices.ts';
@@ -46,6 +47,7 @@ export interface AccountRoom {
   snapshots: SnapshotLimits;
   /** What can be downloaded: with stores of one's own, perhaps nothing. */
   downloads: 'all' | 'cards' | 'none';
+  downloadPlaces: Downloads;
   isAdmin(user: User): boolean;
   tell(entry: LogEntry): void;
 }

@@ -98,13 +98,39 @@ export class Engine {
     if (this.#closing) throw new SyncError('CLOSING', 'the server is closing');
     const known = call.step === 'meta' ? this.#knownMeta(call.user) : undefined;
     if (known !== undefined && call.step === 'meta') return metaFromMemory(known, call);
-    const resident = this.#resident(call.user);
-    if (resident.waiting >= this.#options.maxWaitingPerUser) {
-      throw new SyncError('BUSY', 'too many requests of this user are waiting');
-    }
+    const resident = this.#residentWithPlace(call.user);
     // the first step of an upload: what checks it can start while it arrives
     if (call.step === 'stagingFolder') this.#lane.expectUpload();
     return this.#enqueue(resident, call);
+  }
+
+  /**
+   * A place in the user's queue, for one call that must not be refused any more once something else is done.
+   *
+   * @returns `run`, as above, and `leave`, in any case: it ends the reservation where there was no call.
+   * @throws SyncError BUSY, CLOSING
+   */
+  reserve(place: UserPlace): { run(call: Call): Promise<Answer>; leave(): void } {
+    if (this.#closing) throw new SyncError('CLOSING', 'the server is closing');
+    const resident = this.#residentWithPlace(place);
+    resident.waiting += 1;
+    let reserved = true;
+    const end = (): void => {
+      reserved = false;
+      resident.waiting -= 1;
+    };
+    return {
+      run: (call) => {
+        const now = this.#resident(call.user);
+        if (reserved) end();
+        return this.#enqueue(now, call);
+      },
+      leave: () => {
+        if (!reserved) return;
+        end();
+        this.#afterCall(resident);
+      },
+    };
   }
 
   /**
@@ -166,6 +192,12 @@ export class Engine {
     await this.#lane.close();
     await Promise.all(this.#threads.map((thread) => thread?.close()));
     await this.#mainRoom?.close();
+  }
+
+  #residentWithPlace(place: UserPlace): Resident {
+    const resident = this.#resident(place);
+    if (resident.waiting < this.#options.maxWaitingPerUser) return resident;
+    throw new SyncError('BUSY', 'too many requests of this user are waiting');
   }
 
   #resident(place: UserPlace): Resident {

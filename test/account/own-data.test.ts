@@ -123,6 +123,30 @@ test('who has no collection yet reads that, and has nothing to download', async 
   assert.ok(!existsSync(join(base, 'Ada')));
 });
 
+test('a deletion that the server is too busy for changes nothing: devices stay signed in, and app passwords hold', async (t) => {
+  const server = await accountServer(t, { users: { ...ADA, bob: 'canary-bob-1' }, options: { maxOpenCollections: 1 } });
+  const ada = server.visitor();
+  await ada.signIn('ada', ADA.Ada);
+  await ada.get('/app-passwords');
+  await ada.post('/app-passwords', { name: 'phone', expires: '' });
+  const [hers, his] = [new RawClient(server.url), new RawClient(server.url, { sessionKey: 'a-long-sync' })];
+  await hers.hostKey('ada', ADA.Ada);
+  await his.hostKey('bob', 'canary-bob-1');
+  // the one place there is, for as long as his sync goes on
+  assert.equal((await his.post('meta', { v: 11, cv: 'test' })).status, 200);
+  assert.equal((await his.post('start', { minUsn: 0, lnewer: false })).status, 200);
+  const page = await ada.get('/delete');
+  assert.match(page.text, /name="confirm"/);
+  const refused = await ada.post('/delete', { confirm: 'Ada', password: ADA.Ada });
+  assert.deepEqual([refused.status, notice(refused)], [503, 'The server is busy. Please try again in a moment.']);
+  assert.match(words(await ada.get('/app-passwords')), /phone/);
+  assert.equal((await his.post('abort')).status, 200);
+  assert.equal((await hers.post('meta', { v: 11, cv: 'test' })).status, 200);
+  await ada.get('/delete');
+  assert.match(notice(await ada.change('/delete', { confirm: 'Ada', password: ADA.Ada })), /Your data are deleted/);
+  assert.equal((await hers.post('meta', { v: 11, cv: 'test' })).status, 403);
+});
+
 test('deleting takes cards and media away, signs all devices out, and keeps a snapshot, as the page says', async (t) => {
   const { ada, device, server } = await setUp(t);
   await ada.get('/app-passwords');

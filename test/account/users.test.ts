@@ -49,6 +49,20 @@ test('users are listed with devices, last sync, sizes and the last error, and no
   assert.ok(!(page.text + one.text).includes(client.key));
 });
 
+test('a stranger\'s wrong passwords are not the last error of the user: they are counted as logins that were refused', async (t) => {
+  const { visitor, url, log } = await accountServer(t, { users: USERS, admins: ['ada'] });
+  const ada = await admin(visitor);
+  const client = new RawClient(url);
+  await client.hostKey('bob', USERS.bob);
+  assert.equal((await client.post('chunk', {}, { sessionKey: 'no-sync' })).status, 409);
+  assert.equal((await new RawClient(url).post('hostKey', { u: 'bob', p: 'a guess' })).status, 403);
+  assert.equal((await visitor().signIn('bob', 'a guess')).status, 403);
+  const page = await ada.get('/users');
+  assert.match(words(page), /SYNC_NOT_ACTIVE, \d+/);
+  assert.doesNotMatch(words(page), /PASSWORD_WRONG/);
+  assert.equal(log.filter(({ event, code }) => event === 'login.refused' && code === 'PASSWORD_WRONG').length, 2);
+});
+
 test('an administrator adds a user, with a password or a made-up one that is shown once', async (t) => {
   const { visitor, base } = await accountServer(t, { users: USERS, admins: ['ada'] });
   await mkdir(join(base, 'dora'));

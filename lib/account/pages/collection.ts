@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream';
-import { finished } from 'node:stream';
 import { openDownload } from '../../backup/download.ts';
 import type { Overview } from '../../engine/calls.ts';
 import { SyncError } from '../../errors.ts';
@@ -17,8 +16,6 @@ const CHART_DAYS = 42;
 const SHOWN_SYNCS = 5;
 /** A sync whose client is silent for longer is given up for a copy. */
 const PATIENCE_MILLIS = 60_000;
-/** Downloads that are packed at the same time, of all users. */
-const MAX_DOWNLOADS = 4;
 
 const SYNCING = html`<p>Your collection is syncing now. Please load this page again in a moment.</p>`;
 const FAILED = html`<p>Your collection cannot be read. Please tell the administrator of this server, who finds more in its log.</p>`;
@@ -87,19 +84,10 @@ ${downloads === 'all' && html`<p class="check"><input type="checkbox" id="media"
 </section>`;
 }
 
-/** Users whose download is on its way. */
-const downloading = new WeakMap<AccountRoom, Set<string>>();
-
 export async function downloadCollection(room: AccountRoom, visit: SignedInVisit, form: Form): Promise<Reply> {
   const { user } = visit.session;
   if (room.downloads === 'none') throw new PageError(404, 'There is nothing to download here.');
-  const all = downloading.get(room) ?? new Set<string>();
-  downloading.set(room, all);
-  if (all.has(user.id)) throw new PageError(409, 'A download of yours is on its way already.');
-  if (all.size >= MAX_DOWNLOADS) {
-    throw new PageError(503, 'Many people download at the moment. Please try again in a few minutes.', { code: 'BUSY', retryAfterSecs: 60 });
-  }
-  all.add(user.id);
+  const place = room.downloadPlaces.begin(user.id);
   let stream: Readable | null = null;
   try {
     stream = await openDownload({
@@ -114,10 +102,9 @@ export async function downloadCollection(room: AccountRoom, visit: SignedInVisit
     }
     throw error;
   } finally {
-    if (stream === null) all.delete(user.id);
+    if (stream === null) place.leave();
   }
   if (stream === null) throw new PageError(404, 'There are no cards here yet.');
-  finished(stream, () => all.delete(user.id));
   visit.entry.event = 'data.downloaded';
   return {
     status: 200,
@@ -127,6 +114,6 @@ export async function downloadCollection(room: AccountRoom, visit: SignedInVisit
       'x-content-type-options': 'nosniff',
       'cache-control': 'no-store',
     },
-    body: stream,
+    body: place.hold(stream),
   };
 }

@@ -72,10 +72,16 @@ export async function deleteData(room: AccountRoom, visit: SignedInVisit, form: 
     visit.entry.code = failure.code ?? 'BODY_INVALID';
     return pageFor(room, visit, { confirm: confirm.slice(0, 255), failure });
   }
-  // first, so that no device brings anything back meanwhile
-  for (const { id } of (await room.appPasswords?.list(user.id)) ?? []) await room.appPasswords!.revoke(user.id, id);
-  await room.hostKeys.revoke(user.id);
-  await room.engine.run({ step: 'erase', user: placeOf(user) });
+  // a server that is too busy says so before anything has changed
+  const place = room.engine.reserve(placeOf(user));
+  try {
+    // first, so that no device brings anything back meanwhile
+    for (const { id } of (await room.appPasswords?.list(user.id)) ?? []) await room.appPasswords!.revoke(user.id, id);
+    await room.hostKeys.revoke(user.id);
+    await place.run({ step: 'erase', user: placeOf(user) });
+  } finally {
+    place.leave();
+  }
   visit.entry.event = 'data.deleted';
   await room.sessions.endAll(user.id);
   const { cookie } = await signedIn(room, visit, user, via, signedInSecs);
