@@ -12,6 +12,7 @@ import { routeOf } from './protocol/route.ts';
 import { redacted } from './redaction.ts';
 import { copyUser } from './server/copy-user.ts';
 import { given } from './server/given.ts';
+import { MAX_LET_SYNCS_END_MILLIS, RESTART_WORDS, untilNoSyncGoesOn } from './server/let-syncs-end.ts';
 import { describeFailure, toldSafely } from './server/log-lines.ts';
 import { plainText } from './server/plain-text.ts';
 import { readinessOf, type Readiness } from './server/readiness.ts';
@@ -40,6 +41,12 @@ export interface SyncServer {
   activity(): Activity;
   /** From now on no sync begins, and clients show these words; those that have begun go on. Undefined ends it. */
   maintenance(words: string | undefined): void;
+  /**
+   * The first part of an orderly end, before whatever listens is closed: from now on `GET /ready` answers 503, so that a load balancer sends
+   * nobody any more, no sync begins, and clients show that the server is being restarted, or the words of `maintenance`. Resolves when no
+   * sync that has begun goes on, or after `maxMillis`. Default 5000. There is no way back.
+   */
+  letSyncsEnd(maxMillis?: number): Promise<void>;
   /** Lets running requests end, rolls back unfinished syncs, closes and unlocks everything. */
   close(): Promise<void>;
 }
@@ -70,7 +77,7 @@ class Hall implements SyncServer {
 
   constructor(options: CheckedOptions, openForwarding?: OpenForwarding) {
     const tell = toldSafely(options.log);
-    this.#state = { options, tell, syncs: new SyncLines(tell), maintenance: undefined };
+    this.#state = { options, tell, syncs: new SyncLines(tell), maintenance: undefined, isEnding: false };
     this.#doctor = new DoctorEcho(options);
     this.#readiness = readinessOf(options.base);
     this.ready = openRooms(options, { tell, lost: (words) => this.#lost(words), openForwarding }).then((rooms) => {
@@ -89,7 +96,7 @@ class Hall implements SyncServer {
   }
 
   maintenance(words: string | undefined): void {
-    this.#state.maintenance = words === undefined || words.trim() === '' ? undefined : words.trim();
+    this.#state.maintenance = words?.trim() || (this.#state.isEnding ? RESTART_WORDS : undefined);
   }
 
   activity(): Activity {
@@ -103,6 +110,12 @@ class Hall implements SyncServer {
       queues: { users: waitingCalls, logins: this.#rooms?.limits?.waiting ?? 0, uploads: waitingUploads },
       ...given({ maintenance: this.#state.maintenance }),
     };
+  }
+
+  letSyncsEnd(maxMillis = MAX_LET_SYNCS_END_MILLIS): Promise<void> {
+    this.#state.isEnding = true;
+    this.#state.maintenance ??= RESTART_WORDS;
+    return untilNoSyncGoesOn(() => this.activity(), maxMillis);
   }
 
   close(): Promise<void> {
@@ -173,7 +186,7 @@ class Hall implements SyncServer {
     const rooms = this.#rooms!;
     if (route.kind === 'health') return plainText(200, 'ok');
     if (route.kind === 'doctor') return this.#doctor.respond(http);
-    if (route.kind === 'ready') return this.#readiness(rooms, entry);
+    if (route.kind === 'ready') return this.#readiness(this.#state, rooms, entry);
     if (route.kind === 'account') return (await this.#accountOf(rooms)).respond(http, route.path, entry);
 
     entry.request = route.method;

@@ -32,7 +32,6 @@ import { isMetricsPath, listenForMetrics, metricsHandler } from './metrics-endpo
 import { inOidcVariables } from './oidc-settings.ts';
 import { oldPaths } from './old-paths.ts';
 import type { OldSettings } from './old-settings.ts';
-import { letSyncsEnd } from './running-syncs.ts';
 import { serveFlags, serveSettings, type ServeSettings } from './settings.ts';
 import { endAtOnce, stopSignal } from './signals.ts';
 import { ownName, packageVersion, shellWord, type Surroundings } from './surroundings.ts';
@@ -158,7 +157,7 @@ export async function serve(args: string[], { env, homeFolder, output }: Surroun
         endAtOnce(signal);
       }, GIVE_UP_MS);
       const beganMs = performance.now();
-      await letSyncsEnd(sync);
+      await sync.letSyncsEnd();
       closingMs -= performance.now() - beganMs;
     } finally {
       await closeListener(listener, closingMs);

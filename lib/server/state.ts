@@ -10,6 +10,8 @@ export interface ServerState {
   readonly syncs: SyncLines;
   /** The words that clients show while no sync may begin. */
   maintenance: string | undefined;
+  /** Whoever may choose should choose another server. */
+  isEnding: boolean;
 }
 
 /** A request, and what the log is to know of it. */

@@ -11,7 +11,7 @@ import { uploadChanges } from './upload-changes.ts';
 const meta: Step = async (call) => {
   const { rooms, request, user, entry } = call;
   const { maxCollectionBytes } = await rooms.quotas.of(user);
-  const maySay = maxCollectionBytes !== undefined && rooms.quotas.isToTell(user, request.client);
+  const maySay = maxCollectionBytes !== undefined && rooms.quotas.isToTell(request.hostKey);
   let { client } = request;
   const response = await jsonStep('meta', call, {
     heard: (body) => {
@@ -19,7 +19,7 @@ const meta: Step = async (call) => {
     },
     answered: (answer) => {
       if (answer.kind !== 'bytes' || answer.overQuotaBytes === undefined) return;
-      rooms.quotas.told(user, request.client);
+      rooms.quotas.told(request.hostKey);
       [entry.level, entry.detail] = ['warn', `a collection of ${answer.overQuotaBytes} bytes; ${maxCollectionBytes} are allowed`];
     },
     ...(maySay ? { maxCollectionBytes } : {}),
@@ -35,7 +35,7 @@ function clientVersionIn(body: Buffer): string | undefined {
 
 const finish: Step = async (call) => {
   const response = await jsonStep('finish', call);
-  call.rooms.quotas.synced(call.user, call.request.client);
+  call.rooms.quotas.synced(call.request.hostKey);
   return response;
 };
 

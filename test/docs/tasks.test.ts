@@ -59,11 +59,11 @@ col.close()
 
 test('what troubleshooting.md says of our own sentences is in the sources, and none of them is missing', async () => {
   const text = await page('troubleshooting.md');
-  const [words, restart, maintenance] = await Promise.all(['lib/plain-words.ts', 'lib/cli/running-syncs.ts', 'lib/cli/maintenance.ts'].map((name) => readFile(join(ROOT, name), 'utf8')));
+  const [words, restart, maintenance] = await Promise.all(['lib/plain-words.ts', 'lib/server/let-syncs-end.ts', 'lib/cli/maintenance.ts'].map((name) => readFile(join(ROOT, name), 'utf8')));
   const sources = `${words}${restart}${maintenance}${quotaWords('collection', 2, 1)}${quotaWords('media', 2, 1)}`;
   const listed = messages(text, OURS).filter((each) => / /.test(each) && !each.startsWith('anki-sync '));
   for (const sentence of listed) assert.ok(sources.includes(sentence), sentence);
-  const first = [...words!.matchAll(/^ {2}[A-Z_]+: '([^.]*)/gm), ...sources.matchAll(/^const WORDS = '([^.]*\.)/gm)].map(([, sentence = '']) => sentence);
+  const first = [...words!.matchAll(/^ {2}[A-Z_]+: '([^.]*)/gm), ...sources.matchAll(/^(?:export )?const (?:RESTART_)?WORDS = '([^.]*\.)/gm)].map(([, sentence = '']) => sentence);
   assert.ok(first.length >= 7);
   for (const sentence of first) assert.ok(listed.some((each) => each.startsWith(sentence.slice(0, 40))), sentence);
 });

@@ -109,6 +109,8 @@ test('a sync that has begun at SIGTERM goes on to its end, and one that would be
   await first.line(/: closing$/);
   const { cont, msg } = (await metaOf(bob)) as { cont: boolean; msg: string };
   assert.deepEqual([cont, msg], [false, 'The sync server is being restarted. Please sync again in a minute.']);
+  // a load balancer sends nobody any more, and whoever restarts what is ill leaves it alone
+  assert.deepEqual([(await bob.get('ready')).status, (await bob.get('health')).status], [503, 200]);
   assert.equal((await ada.post('finish')).status, 200);
   assert.equal(await ended, 0);
   await using second = await serverProcess(base);
