@@ -32,6 +32,9 @@ const MAX_BEGIN_BYTES = 64 * 1024;
 /** What the server behind says of its state or place, and what a client would take for its own fault. */
 const NO_SYNC_SERVER: ReadonlySet<number> = new Set([404, 405]);
 
+/** Of the official server, these ask and change nothing; `meta` ends a sync that was left, each time. */
+const REPEATABLE: ReadonlySet<string> = new Set(['meta', 'begin', 'mediaChanges', 'downloadFiles', 'mediaSanity']);
+
 const unpack = promisify(zstdDecompress);
 
 export class Forwarding {
@@ -93,8 +96,13 @@ export class Forwarding {
   #send(request: SyncRequest, http: HttpRequest, key: string, body: KeptBody, isStillSignedIn: () => Promise<boolean>): Promise<IncomingMessage> {
     const isUpload = request.spec.input === 'bytes';
     const bytes = isUpload ? unlessSignedOut(body.read(), isStillSignedIn) : body.read();
-    const { signal } = http;
-    return this.#upstream.send({ method: 'POST', path: `/${familyOf(request)}/${request.method}`, ...envelopeOf(request, http, key, bytes), signal });
+    return this.#upstream.send({
+      method: 'POST',
+      path: `/${familyOf(request)}/${request.method}`,
+      ...envelopeOf(request, http, key, bytes),
+      isRepeatable: REPEATABLE.has(request.method),
+      signal: http.signal,
+    });
   }
 
   async #answerOf(response: IncomingMessage, request: SyncRequest, key: string): Promise<HttpResponse> {

@@ -56,6 +56,7 @@ export class UpstreamKeys {
         'content-type': 'application/octet-stream',
       },
       body: only(data),
+      isRepeatable: true,
     });
     const status = response.statusCode ?? 0;
     const key = status === 200 ? await keyIn(response) : undefined;

@@ -14,12 +14,25 @@ export interface UpstreamRequest {
   path: string;
   headers: Record<string, string>;
   body?: AsyncIterable<Uint8Array>;
+  /** It asks and changes nothing, so that it may arrive twice. */
+  isRepeatable?: boolean;
   /** Aborted when nobody waits for the answer any more. */
   signal?: AbortSignal | undefined;
 }
 
+/** A body that can be sent again, or one that passes. */
+type Body = Uint8Array | AsyncIterable<Uint8Array>;
+
 const CONNECT_MILLIS = 10_000;
 const SMALL_BYTES = 64 * 1024;
+/**
+ * How long an idle connection is kept. The official server has no end for them; a server that tells an earlier one is believed. Not less than what
+ * connecting may take, since Node counts both by this.
+ */
+const IDLE_MILLIS = CONNECT_MILLIS;
+const MAX_IDLE_CONNECTIONS = 32;
+/** What a request meets on a connection that the server closed in that moment. */
+const CLOSED: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED']);
 export const TIMEOUT_MILLIS = 120_000;
 
 /** http-proxy-3 writes answers itself, or with `selfHandleResponse` hands them over; then all it wants to know is when the client is gone. */
@@ -28,21 +41,30 @@ class Answering extends EventEmitter {
   readonly headersSent = false;
   readonly finished = false;
   answered: (response: IncomingMessage) => void = () => {};
+  isOnKeptConnection = false;
 }
+
+/** Only told within: the request can go out once more. */
+class StaleConnection extends Error {}
 
 export class Upstream {
   /** Without a slash at its end. */
   readonly url: string;
   readonly #timeoutMillis: number;
-  readonly #agent: HttpAgent;
+  /**
+   * For what is sent as a whole and may arrive twice. A connection that a server closes just when it is used again gives no answer, and nobody can tell
+   * whether it did what was asked: steps that change something, and bodies that pass, get a connection of their own.
+   */
+  readonly #kept: HttpAgent;
+  readonly #fresh: HttpAgent;
   #proxy: Promise<ProxyServer> | undefined;
 
   constructor(url: string, timeoutMillis = TIMEOUT_MILLIS) {
     this.url = url.replace(/\/+$/, '');
     this.#timeoutMillis = timeoutMillis;
-    // one request for each: the official server closes a connection without a word where it had its zstd frame before the end of the body
-    const options = { keepAlive: false };
-    this.#agent = url.startsWith('https:') ? new HttpsAgent(options) : new HttpAgent(options);
+    const Agent = url.startsWith('https:') ? HttpsAgent : HttpAgent;
+    this.#kept = new Agent({ keepAlive: true, timeout: IDLE_MILLIS, maxFreeSockets: MAX_IDLE_CONNECTIONS });
+    this.#fresh = new Agent({ keepAlive: false });
   }
 
   /**
@@ -50,13 +72,30 @@ export class Upstream {
    *
    * @throws SyncError UPSTREAM_UNREACHABLE, UPSTREAM_SLOW; ClientGone; and whatever `body` throws
    */
-  async send({ method, path, headers, body, signal }: UpstreamRequest): Promise<IncomingMessage> {
+  async send(request: UpstreamRequest): Promise<IncomingMessage> {
     this.#proxy ??= this.#open();
     const proxy = await this.#proxy;
-    if (signal?.aborted === true) throw new ClientGone(signal.reason);
-    const whole = body === undefined ? undefined : await wholeOrRest(body);
-    const length: Record<string, string> = whole instanceof Uint8Array ? { 'content-length': String(whole.length) } : {};
-    const source = Object.assign(Readable.from(whole instanceof Uint8Array ? [whole] : (whole ?? []), { objectMode: false }), {
+    if (request.signal?.aborted === true) throw new ClientGone(request.signal.reason);
+    const body = request.body === undefined ? Buffer.alloc(0) : await wholeOrRest(request.body);
+    const isKept = request.isRepeatable === true && body instanceof Uint8Array;
+    try {
+      return await this.#through(proxy, isKept ? this.#kept : this.#fresh, request, body);
+    } catch (error) {
+      if (!(error instanceof StaleConnection)) throw error;
+      return this.#through(proxy, this.#fresh, request, body);
+    }
+  }
+
+  close(): void {
+    this.#kept.destroy();
+    this.#fresh.destroy();
+  }
+
+  /** @throws StaleConnection besides */
+  async #through(proxy: ProxyServer, agent: HttpAgent, { method, path, headers, signal }: UpstreamRequest, body: Body): Promise<IncomingMessage> {
+    const isWhole = body instanceof Uint8Array;
+    const length: Record<string, string> = isWhole && method === 'POST' ? { 'content-length': String(body.length) } : {};
+    const source = Object.assign(Readable.from(isWhole ? [body] : body, { objectMode: false }), {
       method, url: path, headers: { ...headers, ...length }, httpVersionMajor: 1, socket: { destroyed: false },
     });
     const answering = new Answering();
@@ -76,9 +115,10 @@ export class Upstream {
           response.once('close', stop);
           resolve(response);
         };
-        proxy.web(source as unknown as IncomingMessage, answering as unknown as ServerResponse, {}, (error) => {
+        proxy.web(source as unknown as IncomingMessage, answering as unknown as ServerResponse, { agent }, (error) => {
           stop();
           if (signal?.aborted === true) reject(new ClientGone(error));
+          else if (answering.isOnKeptConnection && CLOSED.has((error as NodeJS.ErrnoException).code ?? '')) reject(new StaleConnection());
           else reject(bodyError ?? this.#failed(error));
         });
       });
@@ -87,20 +127,16 @@ export class Upstream {
     }
   }
 
-  close(): void {
-    this.#agent.destroy();
-  }
-
   async #open(): Promise<ProxyServer> {
     const { createProxyServer } = await loadProxyLibrary();
     const proxy = createProxyServer({
       target: `${this.url}/`,
-      agent: this.#agent,
       changeOrigin: true,
       selfHandleResponse: true,
       connectTimeout: CONNECT_MILLIS,
     });
-    proxy.on('proxyReq', (request: ClientRequest) => {
+    proxy.on('proxyReq', (request: ClientRequest, _source, answering) => {
+      (answering as unknown as Answering).isOnKeptConnection = request.reusedSocket;
       request.setTimeout(this.#timeoutMillis, () => request.destroy(Object.assign(new Error('silent for too long'), { code: 'ETIMEDOUT' })));
     });
     proxy.on('proxyRes', (response, _request, answering) => (answering as unknown as Answering).answered(response));
@@ -121,7 +157,7 @@ export class Upstream {
  * the end of the body arrives after that, the connection is reset, and the answer with it. Of a large one, the last byte is held back for the
  * same reason until the end is known.
  */
-async function wholeOrRest(body: AsyncIterable<Uint8Array>): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
+async function wholeOrRest(body: AsyncIterable<Uint8Array>): Promise<Body> {
   const iterator = body[Symbol.asyncIterator]();
   const begun: Uint8Array[] = [];
   for (let bytes = 0; bytes <= SMALL_BYTES; ) {

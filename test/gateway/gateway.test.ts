@@ -161,6 +161,61 @@ test('a client that goes before its answer, or in the middle of it, ends the req
   }
 });
 
+test('what only asks goes over a connection that is kept; a step that changes something, and a large body, have one of their own', async (t) => {
+  const behind = await standIn(t);
+  const gateway = await startGateway(t, behind.url);
+  const device = await gateway.device();
+  const portOf = async (asking: Promise<unknown>): Promise<number> => {
+    await asking;
+    return behind.seen.at(-1)!.port!;
+  };
+  const kept = await portOf(device.post('meta'));
+  for (const asking of [() => device.msync('begin', { v: 'x' }), () => device.msync('mediaChanges', { lastUsn: 0 }), () => device.post('meta')]) {
+    assert.equal(await portOf(asking()), kept);
+  }
+  const own = [await portOf(device.post('start')), await portOf(device.post('applyChunk')), await portOf(device.post('meta', randomBytes(100 * KIB), { packed: true }))];
+  assert.equal(new Set([kept, ...own]).size, 4);
+  assert.equal(await portOf(device.post('meta')), kept);
+});
+
+test('a server behind that closes its connection just when it is used again costs nobody a sync', async (t) => {
+  const behind = await standIn(t);
+  const gateway = await startGateway(t, behind.url);
+  const device = await gateway.device();
+  await device.post('meta');
+  const kept = behind.seen.at(-1)!.port;
+  behind.answer = (req, res, { port }) => (port === kept ? req.socket.destroy() : sendPacked(res, { good: true }));
+  const answer = await device.post('meta', { asked: 'once' });
+  assert.deepEqual([answer.status, answer.json()], [200, { good: true }]);
+  const [refused, taken] = behind.seen.slice(-2);
+  assert.deepEqual([refused!.port, taken!.port === kept], [kept, false]);
+  assert.ok(taken!.body.equals(refused!.body));
+  // and one that closes each of them after its answer, without a word before
+  behind.answer = (req, res) => {
+    res.once('finish', () => req.socket.destroySoon());
+    sendPacked(res, {});
+  };
+  for (let round = 0; round < 20; round++) {
+    const answers = await Promise.all([device.post('meta'), device.msync('mediaChanges', { lastUsn: 0 }), device.post('start'), device.post('meta')]);
+    assert.deepEqual(answers.map(({ status, text }) => [status, text()]), Array(4).fill([200, '{}']));
+  }
+});
+
+test('a step that may have been done is never sent twice, nor anything that failed over a new connection', async (t) => {
+  const behind = await standIn(t);
+  const gateway = await startGateway(t, behind.url);
+  const device = await gateway.device();
+  await device.post('meta');
+  behind.answer = (req) => req.socket.destroy();
+  behind.seen.length = 0;
+  for (const step of ['start', 'applyChunk', 'chunk', 'finish', 'download']) assert.equal((await device.post(step)).status, 502, step);
+  assert.deepEqual(behind.seen.map(({ path }) => path.slice('/sync/'.length)), ['start', 'applyChunk', 'chunk', 'finish', 'download']);
+  behind.seen.length = 0;
+  // over the connection that is left from before, and over a new one
+  assert.match((await device.post('meta')).text(), /cannot be reached/);
+  assert.ok(behind.seen.length <= 2);
+});
+
 test('an answer that breaks off is not taken for a whole one', async (t) => {
   const behind = await standIn(t);
   const gateway = await startGateway(t, behind.url);

@@ -20,6 +20,8 @@ export interface Seen {
   key: string;
   headers: IncomingMessage['headers'];
   body: Buffer;
+  /** The port of the gateway's connection. */
+  port: number | undefined;
 }
 
 export interface StandIn {
@@ -35,7 +37,8 @@ export interface StandIn {
 
 export async function standIn(t: TestContext): Promise<StandIn> {
   const state: StandIn = { url: '', seen: [], signIns: 0, answer: (_req, res) => sendPacked(res, {}), readsItself: false };
-  const server = createServer(async (req, res) => {
+  // idle connections are the gateway's to close
+  const server = createServer({ keepAliveTimeout: 600_000 }, async (req, res) => {
     try {
       const path = req.url ?? '';
       if (path.endsWith('/sync/hostKey')) {
@@ -45,7 +48,7 @@ export async function standIn(t: TestContext): Promise<StandIn> {
       }
       const header = req.headers['anki-sync'];
       const key = typeof header === 'string' ? (JSON.parse(header) as { k: string }).k : '';
-      const seen: Seen = { path, key, headers: req.headers, body: Buffer.alloc(0) };
+      const seen: Seen = { path, key, headers: req.headers, body: Buffer.alloc(0), port: req.socket.remotePort };
       if (!state.readsItself) seen.body = Buffer.concat(await req.toArray() as Buffer[]);
       state.seen.push(seen);
       await state.answer(req, res, seen);
