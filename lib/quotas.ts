@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { Quota, User } from './auth/authenticator.ts';
 
 /** For everybody the same, or a function that knows each user; undefined, or a value that is missing or 0: no limit. */
@@ -18,7 +19,7 @@ const NONE: Quota = Object.freeze({});
 /** What each user may have at most, and when a person is told that a collection has more. */
 export class Quotas {
   readonly #options: QuotasOptions;
-  /** Devices whose sync carries the words now, and when one that did so went through. */
+  /** Devices, by the hash of the host key: the sync that goes on carries the words, or when one that did so went through. */
   readonly #told = new Map<string, 'now' | number>();
 
   constructor(options: QuotasOptions) {
@@ -45,19 +46,20 @@ export class Quotas {
    * Whether a device is to be told: at each sync until one with changes went through, and then a day later again. Not at each: desktops
    * open a window. And not once: Anki asks for `meta` also when it only looks for changes, and shows nothing then.
    */
-  isToTell(user: User, client: string): boolean {
-    const told = this.#told.get(deviceOf(user, client));
+  isToTell(hostKey: string): boolean {
+    const told = this.#told.get(deviceOf(hostKey));
     return typeof told !== 'number' || performance.now() - told >= AGAIN_AFTER_MILLIS;
   }
 
-  told(user: User, client: string): void {
+  told(hostKey: string): void {
     if (this.#told.size >= MAX_DEVICES) this.#told.clear();
-    this.#told.set(deviceOf(user, client), 'now');
+    this.#told.set(deviceOf(hostKey), 'now');
   }
 
   /** A normal sync went through. */
-  synced(user: User, client: string): void {
-    const device = deviceOf(user, client);
+  synced(hostKey: string): void {
+    if (this.#told.size === 0) return;
+    const device = deviceOf(hostKey);
     if (this.#told.get(device) === 'now') this.#told.set(device, performance.now());
   }
 }
@@ -69,7 +71,6 @@ export function isQuota(value: unknown, least: 0 | 1 = 0): boolean {
   );
 }
 
-/** No two apps or computers of a person, as far as they tell. */
-function deviceOf(user: User, client: string): string {
-  return `${user.id} ${client}`;
+function deviceOf(hostKey: string): string {
+  return hash('sha256', hostKey, 'base64url');
 }

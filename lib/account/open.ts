@@ -8,6 +8,7 @@ import type { OidcProviders } from '../auth/oidc/oidc.ts';
 import type { SignIn } from '../auth/sign-in.ts';
 import type { Engine } from '../engine/pool.ts';
 import type { CheckedOptions, LogEntry } from '../options.ts';
+import type { Quotas } from '../quotas.ts';
 import { SNAPSHOT_LIMITS } from '../storage/sqlite/snapshots.ts';
 import { Account } from './account.ts';
 import { Confirmations } from './confirmations.ts';
@@ -28,6 +29,7 @@ export interface ServerRooms {
   oidc: OidcProviders;
   hostKeys: HostKeys;
   engine: Engine;
+  quotas: Quotas;
   /** Of a gateway. */
   forwarding: object | undefined;
 }
@@ -40,7 +42,7 @@ export interface Surroundings {
   describe(error: unknown, entry: LogEntry): void;
 }
 
-export function openAccount({ auth, authenticator, signIn, oidc, hostKeys, engine, forwarding }: ServerRooms, surroundings: Surroundings): Account {
+export function openAccount({ auth, authenticator, signIn, oidc, hostKeys, engine, quotas, forwarding }: ServerRooms, surroundings: Surroundings): Account {
   const { options, settings, lastErrors, tell, describe } = surroundings;
   const { database } = auth;
   const admins = new Set(settings.admins.map((name) => loginKey(normaliseLoginName(name), database.caseSensitive)));
@@ -59,6 +61,7 @@ export function openAccount({ auth, authenticator, signIn, oidc, hostKeys, engin
     hostKeys,
     signIn,
     engine,
+    quotas,
     oidc,
     sessions,
     notices: new Notices(),

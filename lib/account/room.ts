@@ -8,6 +8,7 @@ import type { UserDirectory } from '../auth/user-directory.ts';
 import type { Engine } from '../engine/pool.ts';
 import type { HttpRequest, HttpResponse } from '../http.ts';
 import type { LogEntry } from '../options.ts';
+import type { Quotas } from '../quotas.ts';
 import type { SnapshotLimits } from '../storage/sqlite/snapshots.ts';
 import type { Confirmations } from './confirmations.ts';
 import type { Downloads } from './downloads.ts';
@@ -29,6 +30,7 @@ export interface AccountRoom {
   hostKeys: HostKeys;
   signIn: SignIn;
   engine: Engine;
+  quotas: Quotas;
   oidc: OidcProviders | undefined;
   /** Where clients reach the server, if that was told: with or without a slash at its end. */
   publicUrl: string | undefined;

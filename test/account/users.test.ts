@@ -175,3 +175,31 @@ test('users of the environment or of a directory alone: nobody is added, and no 
   const refused = await ada.post(`${path}/change`, { change: 'password', password: 'x' });
   assert.deepEqual([refused.status, notice(refused)], [400, 'The password of this user is not kept here.']);
 });
+
+test('a quota is set for one user, told in sizes, and holds for devices at once; a mistyped one changes nothing', async (t) => {
+  const { visitor, url } = await accountServer(t, { users: USERS, admins: ['ada'], options: { quota: { maxCollectionBytes: 5 * 1024 ** 2 } } });
+  const [ada, bob] = [await admin(visitor), visitor()];
+  await bob.signIn('bob', USERS.bob);
+  const client = new RawClient(url);
+  await client.hostKey('bob', USERS.bob);
+  const message = async (): Promise<string> => ((await client.post('meta', { v: 11, cv: 'test' })).json() as { msg: string }).msg;
+  assert.equal(await message(), '');
+  const path = `/users/${await idOf(ada, 'bob')}`;
+  assert.match(words(await ada.get(path)), /May have cards up to 5 MiB, media without limit App passwords/);
+
+  const set = (collection: string, media: string): ReturnType<Visitor['post']> => ada.post(`${path}/change`, { change: 'quota', collection, media });
+  for (const wrong of ['2 XB', '-1', '<b>']) {
+    const refused = await set(wrong, '');
+    assert.deepEqual([refused.status, notice(refused)], [400, 'A quota is a size, such as 200 MiB or 2 GiB; or off; or nothing.']);
+  }
+  assert.equal(notice(await ada.change(`${path}/change`, { change: 'quota', collection: '10k', media: 'OFF' })), 'The quota is set, from the next sync on.');
+  const page = await ada.get(path);
+  assert.match(words(page), /May have cards up to 10 KiB \(this user alone\), media without limit \(this user alone\)/);
+  assert.match(page.text, /name="collection"[^>]* value="10 KiB"[^]*name="media"[^>]* value="off"/);
+  assert.match(await message(), /^Your collection has 0\.\d MiB, and the sync server allows 0\.0 MiB/);
+  assert.match(words(await bob.get('/collection')), /Size of the cards [\d.]+ KiB of at most 10 KiB/);
+
+  await set('', '');
+  assert.match(words(await ada.get(path)), /May have cards up to 5 MiB, media without limit App passwords/);
+  assert.equal(await message(), '');
+});

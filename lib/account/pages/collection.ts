@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { openDownload } from '../../backup/download.ts';
+import type { Quota } from '../../auth/authenticator.ts';
 import type { Overview } from '../../engine/calls.ts';
 import { SyncError } from '../../errors.ts';
 import { reviewChart } from '../chart.ts';
@@ -23,9 +24,10 @@ const FAILED = html`<p>Your collection cannot be read. Please tell the administr
 export async function collectionPage(room: AccountRoom, visit: SignedInVisit): Promise<Page> {
   const { user } = visit.session;
   const overview = await overviewOf(room, user, CHART_DAYS);
+  const quota = await room.quotas.of(user);
   return {
     title: 'Your collection',
-    body: html`${figures(overview)}
+    body: html`${figures(overview, quota)}
 ${await lastSyncs(room, user.id)}
 ${downloadSection(room, visit, overview)}
 <section aria-labelledby="delete">
@@ -37,7 +39,7 @@ ${downloadSection(room, visit, overview)}
   };
 }
 
-function figures(overview: Overview | Unknown): Html {
+function figures(overview: Overview | Unknown, { maxCollectionBytes, maxMediaBytes }: Quota): Html {
   if (overview === 'syncing') return SYNCING;
   if (overview === 'failed') return FAILED;
   const { collection, media } = overview;
@@ -49,8 +51,8 @@ function figures(overview: Overview | Unknown): Html {
 <dl>
 <dt>Cards</dt><dd>${known(collection.cards)}</dd>
 <dt>Notes</dt><dd>${known(collection.notes)}</dd>
-<dt>Size of the cards</dt><dd>${bytes(collection.bytes)}</dd>
-${media !== undefined && html`<dt>Media</dt><dd>${count(media.fileCount, 'file')}, ${bytes(media.totalBytes)}</dd>
+<dt>Size of the cards</dt><dd>${bytes(collection.bytes)}${ofMost(maxCollectionBytes)}</dd>
+${media !== undefined && html`<dt>Media</dt><dd>${count(media.fileCount, 'file')}, ${bytes(media.totalBytes)}${ofMost(maxMediaBytes)}</dd>
 `}<dt>Last change</dt><dd>${collection.modifiedMillis === 0 ? 'none yet' : moment(collection.modifiedMillis)}</dd>
 </dl>
 </section>
@@ -58,6 +60,10 @@ ${media !== undefined && html`<dt>Media</dt><dd>${count(media.fileCount, 'file')
 <h2 id="reviews">Reviews</h2>
 ${reviewChart(collection.reviewDays, CHART_DAYS, Date.now())}
 </section>`;
+}
+
+function ofMost(most: number | undefined): string {
+  return most === undefined ? '' : ` of at most ${bytes(most)}`;
 }
 
 async function lastSyncs({ hostKeys }: AccountRoom, userId: string): Promise<Html> {

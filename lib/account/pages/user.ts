@@ -1,6 +1,7 @@
 import { MAX_APP_PASSWORDS } from '../../auth/app-passwords.ts';
 import type { IssuedKey } from '../../auth/host-keys.ts';
 import type { UserEntry } from '../../auth/sqlite-users.ts';
+import { bytesIn, sizeText } from '../../byte-sizes.ts';
 import { deviceName } from '../../auth/device-name.ts';
 import { failureOf } from '../failures.ts';
 import type { Form } from '../forms.ts';
@@ -32,6 +33,7 @@ async function pageFor(room: AccountRoom, visit: SignedInVisit, user: UserEntry,
   const instead = overview === 'syncing' ? 'syncing now' : overview === 'failed' ? 'cannot be read: see the log' : 'none';
   const known = <T>(value: T | null | undefined, show: (value: T) => Fragment): Fragment => (value === undefined || value === null ? instead : show(value));
   const marks = marksOf(room, user);
+  const quota = await room.quotas.of(user);
   return {
     title: `User ${user.loginName}`,
     ...(failure === undefined ? {} : { status: failure.status, notice: { kind: 'failed', words: html`<p>${failure.message}</p>` } }),
@@ -42,13 +44,15 @@ ${marks.length > 0 && html`<dt>Is</dt><dd>${marks.join(', ')}</dd>
 <dt>Here since</dt><dd>${moment(user.createdSecs * 1000)}</dd>
 <dt>Size of the cards</dt><dd>${known(collection, (each) => bytes(each.bytes))}</dd>
 <dt>Media</dt><dd>${known(media, (each) => `${count(each.fileCount, 'file')}, ${bytes(each.totalBytes)}`)}</dd>
-<dt>App passwords</dt><dd>${appPasswords.length} of at most ${MAX_APP_PASSWORDS}</dd>
+${room.holdsData && html`<dt>May have</dt><dd>${`${quotaWords('cards', quota.maxCollectionBytes, user.quota?.maxCollectionBytes)}, `
+    + quotaWords('media', quota.maxMediaBytes, user.quota?.maxMediaBytes)}</dd>
+`}<dt>App passwords</dt><dd>${appPasswords.length} of at most ${MAX_APP_PASSWORDS}</dd>
 <dt>Last error</dt><dd>${error === undefined ? 'none since the start of the server' : html`${error.code} in ${error.request}, ${moment(error.atMillis)}`}</dd>
 <dt>Devices</dt><dd>${devices.length === 0 ? 'none' : devices.map(deviceLine)}</dd>
 </dl>
 ${user.id === visit.session.user.id
     ? html`<p>This is you. Another administrator can change your account, or <code>anki-sync user</code> at the command line.</p>`
-    : changes(visit, user)}
+    : changes(room, visit, user)}
 `,
   };
 }
@@ -57,7 +61,11 @@ function deviceLine({ client, lastSyncSecs }: IssuedKey): Html {
   return html`${deviceName(client)}, ${lastSyncSecs === undefined ? 'has not synced' : html`last sync ${moment(lastSyncSecs * 1000)}`}<br>`;
 }
 
-function changes(visit: SignedInVisit, user: UserEntry): Html {
+function quotaWords(what: string, most: number | undefined, own: number | undefined): string {
+  return `${what} ${most === undefined ? 'without limit' : `up to ${bytes(most)}`}${own === undefined ? '' : ' (this user alone)'}`;
+}
+
+function changes(room: AccountRoom, visit: SignedInVisit, user: UserEntry): Html {
   const form = (change: string, body: Html): Html => html`<form method="post" action="${visit.home}/users/${user.id}/change">${csrfField(visit)}
 <input type="hidden" name="change" value="${change}">${body}</form>`;
   return html`<section aria-labelledby="keys">
@@ -71,7 +79,16 @@ ${user.disabled
     ? html`<p>The user cannot sign in or sync.</p>${form('enable', html`<button>Enable</button>`)}`
     : html`<p>The user can neither sign in nor sync until somebody enables the account again.</p>${form('disable', html`<button class="danger">Disable</button>`)}`}
 </section>
-${user.hasPassword && html`<section aria-labelledby="reset">
+${room.holdsData && html`<section aria-labelledby="quota">
+<h2 id="quota">Quota</h2>
+${form('quota', html`<label for="collection-size">Most for the cards</label>
+<input id="collection-size" name="collection" maxlength="30" autocomplete="off" aria-describedby="quota-hint" value="${sizeField(user.quota?.maxCollectionBytes)}">
+<label for="media-size">Most for the media</label>
+<input id="media-size" name="media" maxlength="30" autocomplete="off" aria-describedby="quota-hint" value="${sizeField(user.quota?.maxMediaBytes)}">
+<p class="quiet" id="quota-hint">Such as 200 MiB or 2 GiB; <b>off</b> for no limit. Leave it empty for what all users may have.</p>
+<button>Set quota</button>`)}
+</section>
+`}${user.hasPassword && html`<section aria-labelledby="reset">
 <h2 id="reset">New password</h2>
 ${form('password', html`<label for="new-password">Password</label>
 <input id="new-password" name="password" type="password" maxlength="1024" autocomplete="new-password" aria-describedby="password-hint">
@@ -87,6 +104,21 @@ ${form('remove', html`<label for="confirm">The user name, to confirm</label>
 <button class="danger">Remove user</button>`)}
 </section>
 `;
+}
+
+/** @throws PageError */
+function sizeOf(text: string): number | null {
+  const word = text.trim().toLowerCase();
+  if (word === '') return null;
+  if (word === 'off') return 0;
+  const size = bytesIn(word);
+  if (size === undefined) throw new PageError(400, 'A quota is a size, such as 200 MiB or 2 GiB; or off; or nothing.');
+  return size;
+}
+
+function sizeField(own: number | undefined): string {
+  if (own === undefined) return '';
+  return own === 0 ? 'off' : sizeText(own);
 }
 
 /** What an administrator does to a user. Answers what to say afterwards. */
@@ -112,6 +144,11 @@ const CHANGES: Readonly<Record<string, (room: AccountRoom, user: UserEntry, form
     return html`<p>The password is changed.</p>
 ${typed === '' && html`<p>It is shown only once:</p>
 <code class="secret" data-copy="the password">${password}</code>`}`;
+  },
+  async quota({ users }, { loginName }, form) {
+    const [collectionBytes, mediaBytes] = [sizeOf(form.text('collection')), sizeOf(form.text('media'))];
+    await users.setQuota(loginName, { collectionBytes, mediaBytes });
+    return html`<p>The quota is set, from the next sync on.</p>`;
   },
   async remove({ users }, { loginName }, form) {
     if (form.text('confirm').normalize('NFC').trim() !== loginName) {
