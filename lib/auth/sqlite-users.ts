@@ -170,14 +170,15 @@ export class SqliteUsers implements Authenticator {
   }
 
   /**
-   * Whoever signs in next by this name, through a provider of OpenID Connect, is this user, in place of whoever was at that provider.
+   * Whoever signs in next by this name, through a provider of OpenID Connect, is this user, in place of whoever was at that provider; up to
+   * that time, and nobody where it is null.
    *
    * @throws UsersError USER_UNKNOWN
    */
-  async awaitSubject(username: string): Promise<User> {
+  async awaitSubject(username: string, untilSecs: number | null): Promise<{ user: User; wasWaiting: boolean }> {
     const row = this.#row(username);
-    await this.#database.write('awaitSubject', row.id, true);
-    return userOf(row);
+    const wasWaiting = await this.#database.write('awaitSubject', row.id, untilSecs ?? 0, Math.floor(Date.now() / 1000));
+    return { user: userOf(row), wasWaiting };
   }
 
   /** For the operator, who may know what a client must not. */

@@ -78,7 +78,7 @@ const MIGRATIONS = [
      PRIMARY KEY (issuer, subject)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX oidc_subjects_of_user ON oidc_subjects (user_id);
-   ALTER TABLE users ADD COLUMN awaits_subject INTEGER NOT NULL DEFAULT 0; -- 1: whoever comes next by this name, from a provider, is this user`,
+   ALTER TABLE users ADD COLUMN awaits_subject INTEGER NOT NULL DEFAULT 0; -- until then (seconds since 1970), whoever comes next by this name, from a provider, is this user`,
   // 1: what the official server gave the user as a host key is none any more; see env-host-keys.ts
   'ALTER TABLE users ADD COLUMN official_key_ended INTEGER NOT NULL DEFAULT 0;',
   // bytes; null: as for everybody; 0: no limit

@@ -256,7 +256,7 @@ export const WRITES = {
     }
     const known = db.prepare<[string], UserRow & { awaits_subject: number }>(`SELECT ${USER_COLUMNS}, awaits_subject FROM users WHERE login_key = ?`)
       .get(loginKey(loginName, context.caseSensitive));
-    const awaited = known?.awaits_subject === 1;
+    const awaited = known !== undefined && known.awaits_subject > nowSecs;
     if (known === undefined) {
       if (signIn.isTaken && !signIn.linkExisting) return { refused: 'another account' };
       // what is in it belongs to somebody whom this database does not know (any more)
@@ -279,10 +279,16 @@ export const WRITES = {
     return { row: db.prepare<[string], UserRow>(`SELECT ${USER_COLUMNS} FROM users WHERE id = ?`).get(id)! };
   },
 
-  /** Whoever comes next by this user's name, from a provider, is this user. */
-  awaitSubject(context: WriteContext, userId: string, awaits: boolean): void {
-    const { changes } = context.db.prepare('UPDATE users SET awaits_subject = ? WHERE id = ? AND awaits_subject <> ?').run(awaits ? 1 : 0, userId, awaits ? 1 : 0);
-    if (changes > 0) note(context, 'user.link', userId, awaits ? 'waits for a sign-in through a provider' : 'waits no longer');
+  /** Until then, whoever comes next by this user's name, from a provider, is this user; 0 ends that. Answers whether the user was waiting. */
+  awaitSubject(context: WriteContext, userId: string, untilSecs: number, nowSecs: number): boolean {
+    const { db } = context;
+    const before = db.prepare<[string], number>('SELECT awaits_subject FROM users WHERE id = ?').pluck().get(userId);
+    if (before === undefined) throw new UsersError('USER_UNKNOWN', 'this user was removed meanwhile');
+    db.prepare('UPDATE users SET awaits_subject = ? WHERE id = ?').run(untilSecs, userId);
+    const wasWaiting = before > nowSecs;
+    const words = untilSecs === 0 ? 'waits no longer' : `waits for a sign-in through a provider, until ${new Date(untilSecs * 1000).toISOString()}`;
+    if (untilSecs !== 0 || wasWaiting) note(context, 'user.link', userId, words);
+    return wasWaiting;
   },
 
   markAppPasswordUsed({ db }: WriteContext, id: string, nowSecs: number): void {

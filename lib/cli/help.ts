@@ -15,7 +15,8 @@ export function helpText(): string {
   user list              lists the users
   user remove NAME       removes a user; the cards stay on disk
   user disable NAME      refuses a user until "user enable NAME"
-  user link NAME         gives the user to whoever signs in next by this name through a provider
+  user link NAME [--expires 7d]
+                         gives the user to whoever signs in next by this name through a provider, until then; --off ends it
   user devices NAME      lists a user's devices, with app, last sync and address
   user app-password NAME --name TEXT [--expires 90d]
                          makes a password for Anki clients and shows it, once; with a name for the list

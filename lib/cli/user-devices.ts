@@ -70,13 +70,13 @@ export async function listAppPasswords({ users, database, name, say }: Call): Pr
   return 0;
 }
 
-function daysOf(text: string): number {
+export function daysOf(text: string): number {
   const days = Number(/^(\d{1,5})d$/.exec(text)?.[1] ?? 0);
   if (days === 0) throw new UsageError(`--expires takes a number of days, like 90d, not "${text}"`);
   return days;
 }
 
 /** To the minute, in the time of the whole world. */
-function minute(secs: number): string {
+export function minute(secs: number): string {
   return `${new Date(secs * 1000).toISOString().slice(0, 16).replace('T', ' ')}Z`;
 }

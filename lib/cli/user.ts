@@ -11,6 +11,7 @@ import { hint } from '../spelling.ts';
 import type { Surroundings } from './surroundings.ts';
 import { UsageError } from './usage-error.ts';
 import { createAppPassword, devices, listAppPasswords, revoke } from './user-devices.ts';
+import { link } from './user-link.ts';
 import { quota, quotaMark } from './user-quota.ts';
 
 export interface Call {
@@ -67,10 +68,7 @@ const actions: Record<string, (call: Call) => Promise<number>> = {
   revoke,
   'app-password': createAppPassword,
   'app-passwords': listAppPasswords,
-  async link({ users, name, say }) {
-    say(`"${(await users.awaitSubject(name)).loginName}" belongs to whoever signs in next by this name through a provider`);
-    return 0;
-  },
+  link,
   async verify({ users, name, password, say }) {
     const verdict = await users.verify(name, await password(false));
     say(verdict);
@@ -118,8 +116,8 @@ export async function user(args: string[], surroundings: Surroundings): Promise<
 }
 
 const FLAG_OF = new Map([
-  ['keep-keys', ['passwd']], ['keep-app-passwords', ['passwd']], ['app-passwords', ['revoke']], ['off', ['admin', 'quota']], ['name', ['app-password']],
-  ['expires', ['app-password']], ['collection', ['quota']], ['media', ['quota']], ['default', ['quota']],
+  ['keep-keys', ['passwd']], ['keep-app-passwords', ['passwd']], ['app-passwords', ['revoke']], ['off', ['admin', 'quota', 'link']], ['name', ['app-password']],
+  ['expires', ['app-password', 'link']], ['collection', ['quota']], ['media', ['quota']], ['default', ['quota']],
 ]);
 
 function listLine({ loginName, disabled, hasPassword, keys, lastUsedDay, isAdmin, quota }: UserEntry): string {
