@@ -5,7 +5,7 @@
 import type { Handler } from '../express/exchange.ts';
 import { trustedProxies, type IsTrustedProxy } from '../express/trusted-proxies.ts';
 import { below, mountPathOption } from '../mount-path.ts';
-import { httpRequestOf, peerOf, type FetchPlace, type FetchRequest } from './request.ts';
+import { httpRequestOf, httpVersionOf, peerOf, type FetchPlace, type FetchRequest } from './request.ts';
 import { endUnread, responseOf } from './response.ts';
 
 export type { FetchRequest };
@@ -65,7 +65,7 @@ export function fetchExchange(
 ): (request: FetchRequest, info: unknown, place: FetchPlace) => Promise<FetchExchange> {
   const isTrusted: IsTrustedProxy | undefined = options.trustedProxies === undefined ? undefined : trustedProxies(options.trustedProxies);
   return async (request, info, place) => {
-    const http = httpRequestOf(request, place, isTrusted);
+    const http = httpRequestOf(request, { ...place, httpVersion: httpVersionOf(info) }, isTrusted);
     const answer = await server.handle(http);
     return {
       status: answer.status,

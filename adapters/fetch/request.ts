@@ -26,7 +26,7 @@ export interface FetchBodyReader {
 
 /** What runtimes hand over beside the request: Node's adapters the pair of node:http, Deno an address, Bun its server. */
 interface Info {
-  incoming?: { socket?: { remoteAddress?: string | undefined } };
+  incoming?: { httpVersion?: unknown; socket?: { remoteAddress?: string | undefined } };
   remoteAddr?: { hostname?: string };
   requestIP?(request: FetchRequest): { address: string } | null;
 }
@@ -38,6 +38,12 @@ export function peerOf(request: FetchRequest, info: unknown): string | undefined
   return incoming?.socket?.remoteAddress ?? remoteAddr?.hostname ?? (info as Info).requestIP?.(request)?.address;
 }
 
+/** Node's adapters alone tell it: a `Request` has none. */
+export function httpVersionOf(info: unknown): string | undefined {
+  const version = (info as Info | null | undefined)?.incoming?.httpVersion;
+  return typeof version === 'string' ? version : undefined;
+}
+
 /** What the application knows of a request beside itself. */
 export interface FetchPlace {
   /** Path and query below the mount. */
@@ -46,6 +52,7 @@ export interface FetchPlace {
   mountPath: string;
   /** The address that the connection came from. */
   peer: string | undefined;
+  httpVersion?: string | undefined;
   signedInUser: unknown;
 }
 
@@ -54,7 +61,7 @@ export function httpRequestOf(
   place: FetchPlace,
   isTrusted: IsTrustedProxy | undefined,
 ): HttpRequest & { body: FetchBody | null } {
-  const { url, mountPath, peer } = place;
+  const { url, mountPath, peer, httpVersion } = place;
   const headers: Record<string, string> = {};
   request.headers.forEach((value, name) => (headers[name.toLowerCase()] = value));
   const forwarded = { headers, socket: { remoteAddress: peer } };
@@ -64,6 +71,7 @@ export function httpRequestOf(
     method: request.method,
     url,
     mountPath,
+    ...(httpVersion === undefined ? {} : { httpVersion }),
     headers,
     body: request.method === 'GET' || request.method === 'HEAD' ? null : new FetchBody(request),
     ...(clientAddress === undefined ? {} : { clientAddress }),

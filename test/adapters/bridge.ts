@@ -60,6 +60,17 @@ export function bridgeTests(application: Application): void {
     }
   });
 
+  test(`${name}: the version of HTTP is that of the request, for whoever examines a deployment`, async (t) => {
+    const server = recorder();
+    const port = await start(t, server);
+    for (const version of ['1.0', '1.1']) {
+      const socket = connectTo(port, '127.0.0.1');
+      socket.end(`GET /anki/ HTTP/${version}\r\nHost: x\r\nConnection: close\r\n\r\n`).resume();
+      await once(socket, 'close');
+    }
+    assert.deepEqual(server.asked.map(({ httpVersion }) => httpVersion), ['1.0', '1.1']);
+  });
+
   test(`${name}: the mount itself, with and without a slash, is the path /`, async (t) => {
     const server = recorder();
     const port = await start(t, server);

@@ -41,6 +41,12 @@ for (const [runtime, info] of runtimes) {
   });
 }
 
+test('a runtime that tells no version of HTTP is asked for none', async () => {
+  const server = recorder();
+  for (const info of [undefined, null, {}, { incoming: {} }, { remoteAddr: { hostname: '203.0.113.7' } }]) await fetchSync(server)(new Request('http://example.org/'), info);
+  assert.deepEqual(server.asked.map((asked) => 'httpVersion' in asked), [false, false, false, false, false]);
+});
+
 test('a function of the application may tell the address', async () => {
   const server = recorder();
   const handler = fetchSync(server, { clientAddress: (request: Request, info: { from: string }) => `${info.from} ${request.headers.get('x')}` });
