@@ -23,7 +23,8 @@ export interface BackupOptions {
   /** Login names; all, if empty. */
   only: readonly string[];
   began(about: string, number: number, total: number): void;
-  copied(bytes: number): void;
+  /** After each media file, with the bytes of all of the user. */
+  copied(bytes: number, ofBytes: number): void;
   found(finding: Finding): void;
 }
 

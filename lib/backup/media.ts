@@ -40,9 +40,10 @@ const FILES_AT_ONCE = 100;
  * Copies the bytes of the files from a user's folder into that of the backup. Answers those that were not there as the index
  * lists them: lost, or changed since.
  */
-export async function copyMediaFiles(from: string, to: string, files: readonly IndexedFile[], copied: (bytes: number) => void): Promise<IndexedFile[]> {
+export async function copyMediaFiles(from: string, to: string, files: readonly IndexedFile[], copied: (bytes: number, ofBytes: number) => void): Promise<IndexedFile[]> {
   const places = mediaPlaces(from);
   const absent: IndexedFile[] = [];
+  const ofBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
   for (const folder of ['media', '.anki-sync-media/mapped']) mkdirSync(join(to, folder), { recursive: true });
   for (let at = 0; at < files.length; at += FILES_AT_ONCE) {
     const written: string[] = [];
@@ -51,7 +52,7 @@ export async function copyMediaFiles(from: string, to: string, files: readonly I
       rmSync(target, { force: true });
       if (copyOne(places.find(file.name, file.sha1), file, target)) written.push(target);
       else absent.push(file);
-      copied(file.bytes);
+      copied(file.bytes, ofBytes);
     }
     await syncFiles(written);
   }

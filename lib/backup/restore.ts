@@ -48,7 +48,8 @@ export interface RestoreOptions {
   /** Login names; all users of the backup, if empty. */
   only: readonly string[];
   restored(user: RestoredUser): void;
-  copied(bytes: number): void;
+  /** After each media file, with the bytes of all of the user that the backup has. */
+  copied(bytes: number, ofBytes: number): void;
 }
 
 /** @throws BackupError, DataFolderInUseError */
@@ -226,12 +227,13 @@ async function beyondWhatDevicesKnow(backupIndex: string, place: UserPlace, { me
   raiseLastUsn(join(database.base, place.folder, 'media.db'), lastUsn + USNS_SINCE_BACKUP);
 }
 
-async function restoreMedia(from: string, place: UserPlace, stores: Stores, copied: (bytes: number) => void, remarks: string[]): Promise<number> {
+async function restoreMedia(from: string, place: UserPlace, stores: Stores, copied: (bytes: number, ofBytes: number) => void, remarks: string[]): Promise<number> {
   const { media: store, files, database } = stores;
   const wanted = indexedFiles(join(from, 'media.db'));
   const backup = mediaPlaces(from);
   const present = mediaPlaces(join(database.base, place.folder));
   if (wanted.length > 0) await beyondWhatDevicesKnow(join(from, 'media.db'), place, stores);
+  const ofBytes = wanted.reduce((sum, { bytes }) => sum + bytes, 0);
   let count = 0;
   for (let at = 0; at < wanted.length; at += FILES_AT_ONCE) {
     const some = wanted.slice(at, at + FILES_AT_ONCE);
@@ -240,6 +242,8 @@ async function restoreMedia(from: string, place: UserPlace, stores: Stores, copi
       const entry = entries.get(name);
       return entry === undefined || entry.bytes === 0 || entry.sha1 !== sha1 || present.find(name, sha1)?.bytes !== bytes;
     });
+    // what is there already counts as brought
+    copied(some.filter((file) => !changed.includes(file)).reduce((sum, { bytes }) => sum + bytes, 0), ofBytes);
     const folder = await files.stagingFolder(place);
     const staged: (IndexedFile & { path: string; offset: number })[] = [];
     for (const file of changed) {
@@ -250,7 +254,7 @@ async function restoreMedia(from: string, place: UserPlace, stores: Stores, copi
         removeFile(path);
         remarks.push(`the media file ${JSON.stringify(file.name)} is ${range === null ? 'missing' : 'damaged'} in the backup`);
       }
-      copied(file.bytes);
+      copied(file.bytes, ofBytes);
     }
     if (staged.length === 0) continue;
     await files.stage(place, staged);

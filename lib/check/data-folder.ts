@@ -19,6 +19,8 @@ export interface CheckOptions {
   only: readonly string[];
   /** Called before each folder, with its place among all. */
   began(about: string, number: number, total: number): void;
+  /** After each media file, with `deep`; `ofBytes` are those of all of the user. */
+  read?(bytes: number, ofBytes: number): void;
   found(finding: Finding): void;
 }
 
@@ -47,7 +49,7 @@ export async function checkDataFolder(options: CheckOptions): Promise<number> {
       const tell = (level: Finding['level'], text: string): void => options.found({ level, about, text });
       if (!existsSync(home)) return;
       checkCollection(home, scratch, options.deep, tell);
-      checkMedia(home, scratch, options.deep, tell);
+      checkMedia(home, scratch, options.deep, tell, options.read);
       const leftover = leftoversOf(home);
       if (leftover.length > 0) tell('note', `left over from a crash, and safe to delete: ${someOf(leftover)}`);
     });

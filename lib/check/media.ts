@@ -15,8 +15,8 @@ interface Row {
 /** The version of `media.db` that we and the official server write. */
 const INDEX_VERSION = 4;
 
-/** Index against folder; with `deep`, also the bytes of each file. Changes nothing. */
-export function checkMedia(userFolder: string, scratch: string, deep: boolean, tell: Tell): void {
+/** Index against folder; with `deep`, also the bytes of each file, of which `read` hears. Changes nothing. */
+export function checkMedia(userFolder: string, scratch: string, deep: boolean, tell: Tell, read: (bytes: number, ofBytes: number) => void = () => {}): void {
   const indexPath = join(userFolder, 'media.db');
   const places = mediaPlaces(userFolder);
   if (!existsSync(indexPath)) {
@@ -33,7 +33,7 @@ export function checkMedia(userFolder: string, scratch: string, deep: boolean, t
       const version = db.pragma('user_version', { simple: true }) as number;
       if (version > INDEX_VERSION) tell('problem', 'the media index is of a newer server than this one');
       else if (version < INDEX_VERSION) tell('note', 'the media index is of an older server, and not checked; it is converted when its user syncs');
-      else compare(db, places, deep, tell);
+      else compare(db, places, deep, tell, read);
     } finally {
       db.close();
     }
@@ -45,20 +45,21 @@ export function checkMedia(userFolder: string, scratch: string, deep: boolean, t
   }
 }
 
-function compare(db: Database.Database, places: MediaPlaces, deep: boolean, tell: Tell): void {
+function compare(db: Database.Database, places: MediaPlaces, deep: boolean, tell: Tell, read: (bytes: number, ofBytes: number) => void): void {
   const known = new Set<string>();
   const missing: string[] = [];
   const wrong: string[] = [];
   let waiting = 0;
+  const { count, bytes, last, meta } = totals(db);
   for (const { fname, size, sha1 } of db.prepare('SELECT fname, size, lower(hex(csum)) AS sha1 FROM media WHERE size > 0').iterate() as Iterable<Row>) {
     known.add(fname);
     const range = places.find(fname, sha1);
     if (places.isStaged(fname, sha1)) waiting += 1;
     if (range === null) missing.push(fname);
     else if (range.bytes !== size || (deep && copyRange(range, null) !== sha1)) wrong.push(fname);
+    if (deep && range !== null) read(range.bytes, bytes);
   }
   const extra = [...places.plain].filter((name) => !known.has(name));
-  const { count, bytes, last, meta } = totals(db);
   if (missing.length > 0) tell('problem', `${missing.length} media files are missing: ${someOf(missing)}; a device that has them sends them again when its media are checked`);
   if (wrong.length > 0) tell('problem', `${wrong.length} media files are not what was uploaded: ${someOf(wrong)}; restore them from a backup`);
   if (meta.count !== count || meta.bytes !== bytes) {

@@ -28,7 +28,7 @@ export async function backup(args: string[], { env, homeFolder, output, errors }
       bar = progressBar(errors, `${number} of ${total}: ${JSON.stringify(about)}`);
       bar.add(0);
     },
-    copied: (bytes) => bar.add(bytes),
+    copied: (bytes, ofBytes) => bar.add(bytes, ofBytes),
     found({ about, text }) {
       problems += 1;
       bar.clear();

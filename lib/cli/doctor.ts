@@ -14,6 +14,8 @@ export const doctorFlags = {
   user: 'value', 'password-file': 'value', ca: 'value', 'body-mib': 'value', 'slow-secs': 'value', json: 'switch',
 } as const;
 
+/** The line of the terminal, emptied. */
+const CLEARED = '\r\x1b[K';
 const MAX_BODY_MIB = 128;
 const MAX_SLOW_SECS = 120;
 const SIGNS: Readonly<Record<Mark, string>> = { right: '✔', wrong: '✖', warning: '!', skipped: '–' };
@@ -26,6 +28,7 @@ export async function doctor(args: string[], surroundings: Surroundings): Promis
   if (rest.length > 0) throw new UsageError('doctor takes one address and nothing more; a password is asked for, or read from --password-file');
   const { output } = surroundings;
   const asJson = flags.has('json');
+  const atTerminal = output.isTTY && !asJson;
   const told = new Set<string>();
   const options: DoctorOptions = {
     address,
@@ -33,13 +36,19 @@ export async function doctor(args: string[], surroundings: Surroundings): Promis
     bodyMib: numberOf(flags, 'body-mib', MAX_BODY_MIB),
     slowSecs: numberOf(flags, 'slow-secs', MAX_SLOW_SECS),
     user: await userOf(flags, surroundings),
+    begins: (check) => {
+      // the last ones take their time
+      if (atTerminal) output.write(`${CLEARED}… ${check}`);
+    },
     found: (finding) => {
+      if (atTerminal) output.write(CLEARED);
       if (!asJson) output.write(findingText(finding, told));
     },
   };
   const findings = await examine(options).catch((error: unknown) => {
     throw error instanceof TypeError && !('code' in error) ? new UsageError(error.message) : error;
   });
+  if (atTerminal) output.write(CLEARED);
   const wrongs = findings.filter(({ mark }) => mark === 'wrong').length;
   if (asJson) output.write(`${JSON.stringify({ address, ok: wrongs === 0, findings: findings.map(withRemedy) }, null, 2)}\n`);
   else output.write(wrongs === 0 ? '\nAnki can sync here.\n' : `\n${wrongs} wrong.\n`);

@@ -27,7 +27,7 @@ export async function importOldServer(args: string[], { env, homeFolder, output,
   if (!way.startsWith('..') && !isAbsolute(way)) throw new UsageError(`--base must be a folder outside of ${source}, which is only read`);
   const dryRun = flags.has('dry-run');
   const say = (line: string): void => void output.write(`${line}\n`);
-  const bar = progressBar(errors, 'copying media');
+  let bar = progressBar(errors, 'copying media');
   for (const warning of old.warnings) say(warning);
 
   const server = find(source, flags.get('auth-db') ?? old.authDb);
@@ -36,9 +36,10 @@ export async function importOldServer(args: string[], { env, homeFolder, output,
   await importUsers(server, {
     base,
     dryRun,
-    copied: (bytes) => bar.add(bytes),
+    copied: (bytes, ofBytes) => bar.add(bytes, ofBytes),
     told(outcome) {
       bar.clear();
+      bar = progressBar(errors, 'copying media');
       outcomes.push(outcome);
       for (const line of linesAbout(outcome)) say(line);
     },

@@ -1,29 +1,34 @@
 import { sized } from './quantities.ts';
 
 export interface ProgressBar {
-  add(bytes: number): void;
+  /** `ofBytes`: all that there is to do, from which it knows how far it is. */
+  add(bytes: number, ofBytes?: number): void;
   /** Takes the bar away, so that a line can be written. */
   clear(): void;
 }
 
 const BETWEEN_MILLIS = 100;
+const CHARS = 30;
 
 /** One line at a terminal that is written over again and again; nothing where the stream is none. */
-export function progressBar(stream: NodeJS.WriteStream, doing: string, totalBytes?: number): ProgressBar {
+export function progressBar(stream: NodeJS.WriteStream, doing: string): ProgressBar {
   if (!stream.isTTY) return { add() {}, clear() {} };
   let done = 0;
   let shownAt = 0;
   return {
-    add(bytes) {
+    add(bytes, ofBytes = 0) {
       done += bytes;
-      if (Date.now() - shownAt < BETWEEN_MILLIS) return;
+      if (Date.now() - shownAt < BETWEEN_MILLIS && done < ofBytes) return;
       shownAt = Date.now();
-      const part = totalBytes === undefined || totalBytes === 0 ? undefined : Math.min(1, done / totalBytes);
-      const bar = part === undefined ? '' : ` [${'#'.repeat(Math.round(part * 30)).padEnd(30)}] ${Math.floor(part * 100)}%`;
-      stream.write(`\r\x1b[K${doing}${bar} ${sized(done)}`);
+      stream.write(`\r\x1b[K${doing}${ofBytes === 0 ? '' : ` ${bar(done, ofBytes)}`}${done === 0 ? '' : ` ${sized(done)}`}`);
     },
     clear() {
       if (shownAt > 0) stream.write('\r\x1b[K');
     },
   };
+}
+
+function bar(done: number, ofBytes: number): string {
+  const part = Math.min(1, done / ofBytes);
+  return `[${'#'.repeat(Math.round(part * CHARS)).padEnd(CHARS)}] ${Math.floor(part * 100)}%`;
 }

@@ -29,15 +29,16 @@ export async function restore(args: string[], { env, homeFolder, output, errors 
     return 0;
   }
   if (flags.has('all') === names.length > 0) throw new UsageError('restore needs the names of users, or --all');
-  const bar = progressBar(errors, 'restoring');
+  let bar = progressBar(errors, 'restoring');
   let failed = false;
   await restoreBackup({
     base,
     from: from!,
     only: names,
-    copied: (bytes) => bar.add(bytes),
+    copied: (bytes, ofBytes) => bar.add(bytes, ofBytes),
     restored({ about, collection, files, added, remarks }) {
       bar.clear();
+      bar = progressBar(errors, 'restoring');
       failed ||= remarks.length > 0;
       const what = `${collection ? 'cards' : 'no cards'}, ${counted(files, 'media file')} that had changed or were missing`;
       output.write(`${JSON.stringify(about)}: ${what}${added ? ', with the password of the backup' : ''}\n`);

@@ -54,6 +54,7 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
       found(skipped('everything else', 'comes after that'));
       break;
     }
+    options.begins?.(name);
     try {
       for (const finding of await check(visit)) found(finding);
     } catch (error) {

@@ -22,6 +22,8 @@ export interface DoctorOptions {
   slowSecs?: number | undefined;
   /** Signs in, and leaves a device named doctor. */
   user?: { name: string; password: string } | undefined;
+  /** Called before each check, some of which take a while. */
+  begins?: ((check: string) => void) | undefined;
   /** Called as each one is found. */
   found?: ((finding: Finding) => void) | undefined;
 }

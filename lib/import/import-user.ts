@@ -56,7 +56,7 @@ export function stageCollection(from: string, to: string): Pick<StagedUser, 'not
  * @param scratch an empty folder
  * @throws NotImportable
  */
-export async function stageUser(from: string, to: string, scratch: string, copied: (bytes: number) => void): Promise<StagedUser> {
+export async function stageUser(from: string, to: string, scratch: string, copied: (bytes: number, ofBytes: number) => void): Promise<StagedUser> {
   const collection = stageCollection(from, to);
   const { files, left } = listMedia(mediaFolder(from));
   const old = readOldIndex(from, scratch);

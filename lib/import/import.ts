@@ -34,8 +34,8 @@ export interface ImportOptions {
   dryRun: boolean;
   /** Called after each user. */
   told(outcome: UserOutcome): void;
-  /** Media bytes that were copied since the last call. */
-  copied(bytes: number): void;
+  /** Media bytes that were copied since the last call, and those of all of the user. */
+  copied(bytes: number, ofBytes: number): void;
 }
 
 /** In an imported user's folder. */

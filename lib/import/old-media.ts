@@ -51,8 +51,9 @@ export function listMedia(folder: string): OldMedia {
 const FILES_AT_ONCE = 100;
 
 /** Copies the files, durably but for their names, and answers their SHA-1. */
-export async function copyMedia(files: readonly OldMediaFile[], to: string, copied: (bytes: number) => void): Promise<Map<string, string>> {
+export async function copyMedia(files: readonly OldMediaFile[], to: string, copied: (bytes: number, ofBytes: number) => void): Promise<Map<string, string>> {
   const sha1s = new Map<string, string>();
+  const ofBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
   mkdirSync(to, { recursive: true });
   for (let at = 0; at < files.length; at += FILES_AT_ONCE) {
     const some = files.slice(at, at + FILES_AT_ONCE);
@@ -60,7 +61,7 @@ export async function copyMedia(files: readonly OldMediaFile[], to: string, copi
       const sha1 = copyRange({ path, offset: 0, bytes }, join(to, name));
       if (sha1 === null) throw new Error(`${path} changed while it was copied`);
       sha1s.set(name, sha1);
-      copied(bytes);
+      copied(bytes, ofBytes);
     }
     await syncFiles(some.map(({ name }) => join(to, name)));
   }

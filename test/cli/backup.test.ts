@@ -3,8 +3,8 @@ import { existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { addUsers } from '../check/data-folders.ts';
-import { ankiPython, ankiEnvironment, run } from '../oracle/anki-python.ts';
-import { ankiSync, BIN, startServer, temporaryFolder } from './command.ts';
+import { ankiSync, startServer, temporaryFolder } from './command.ts';
+import { atTerminal } from './terminal.ts';
 
 test('backup and restore say what they did, and end with 1 when something is wrong', async (t) => {
   const [base, elsewhere] = [await temporaryFolder(t), await temporaryFolder(t)];
@@ -65,25 +65,9 @@ test('the way to a server that runs is for its own account alone, and gone with 
 test('at a terminal a bar shows how far it is', async (t) => {
   const [base, elsewhere] = [await temporaryFolder(t), await temporaryFolder(t)];
   await addUsers(base, 'ada');
-  const shown = await run(await ankiPython(), ['-c', TERMINAL, process.execPath, BIN, 'backup', '--base', base, '--to', join(elsewhere, 'a')], { env: ankiEnvironment() });
-  assert.match(shown, /1 of 1: "ada"/);
+  const shown = await atTerminal('backup', '--base', base, '--to', join(elsewhere, 'a'));
+  assert.match(shown, /\r\x1b\[K1 of 1: "ada"\r\x1b\[K1 of 1: "ada" \[#+ *\] \d+% /);
   assert.match(shown, /\r\x1b\[Kbacked up 1 user/);
+  const back = await atTerminal('restore', '--all', '--from', join(elsewhere, 'a'), '--base', join(elsewhere, 'b'));
+  assert.match(back, /\r\x1b\[Krestoring \[#+ *\] \d+%/);
 });
-
-const TERMINAL = `
-import os, pty, sys
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[1], sys.argv[1:])
-shown = b''
-while True:
-    try:
-        part = os.read(terminal, 4096)
-    except OSError:
-        break
-    if not part:
-        break
-    shown += part
-os.waitpid(pid, 0)
-sys.stdout.buffer.write(shown)
-`;

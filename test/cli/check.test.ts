@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { addUsers } from '../check/data-folders.ts';
 import { ankiSync, startServer, temporaryFolder } from './command.ts';
+import { atTerminal } from './terminal.ts';
 
 test('check ends with 0 when nothing is wrong, and with 1 when something is, in words', async (t) => {
   const base = await temporaryFolder(t);
@@ -16,6 +17,13 @@ test('check ends with 0 when nothing is wrong, and with 1 when something is, in 
   assert.equal(code, 1);
   assert.match(stdout, /^note: "ada": 1 files in media\/ .*\nproblem: "bob": 1 media files are missing: "a\.png".*\nchecked 2 users: 1 problem\n$/);
   assert.equal((await ankiSync(['check', 'ada', '--base', base])).code, 0);
+});
+
+test('at a terminal, check shows whom it looks at, and with --deep how far it has read', async (t) => {
+  const base = await temporaryFolder(t);
+  await addUsers(base, 'ada', 'bob');
+  const shown = await atTerminal('check', '--base', base, '--deep');
+  assert.match(shown, /\r\x1b\[K1 of 2: "ada" \[#{30}\] 100% [^]*\r\x1b\[K2 of 2: "bob"[^]*\r\x1b\[Kchecked 2 users: no problem/);
 });
 
 test('check says what it cannot look at', async (t) => {

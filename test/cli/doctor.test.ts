@@ -10,6 +10,7 @@ import { PASSWORD, runningServer } from '../server/running-server.ts';
 import { brokenProxy } from '../doctor/proxy.ts';
 import { freePort } from '../proxies/proxy.ts';
 import { ankiSync } from './command.ts';
+import { atTerminal } from './terminal.ts';
 
 const QUICK = ['--slow-secs', '0', '--body-mib', '2'];
 
@@ -32,6 +33,13 @@ test('doctor tells what Anki shows and what to change, with exit code 1', async 
   assert.equal(code, 1);
   assert.match(stdout, /^✖ large bodies: a body of 2 MiB does not pass, .*\n {4}Anki shows: 413 Request Entity Too Large.*\n {4}change: .*\n {4}nginx: +client_max_body_size 0;$/m);
   assert.match(stdout, /^1 wrong\./m);
+});
+
+test('at a terminal, doctor says what it waits for', async (t) => {
+  const server = await runningServer();
+  t.after(() => server.stop());
+  const shown = await atTerminal('doctor', server.url, '--slow-secs', '1', '--body-mib', '2');
+  assert.match(shown, /\r\x1b\[K… timeouts\r\x1b\[K✔ timeouts: [^]*\r\x1b\[K\r\nAnki can sync here\./);
 });
 
 test('doctor --json tells the same to programs', async () => {
