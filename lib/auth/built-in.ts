@@ -1,4 +1,5 @@
 import { SqliteAppPasswords, type AppPasswords } from './app-passwords.ts';
+import { auditedHostKeys } from './audited-host-keys.ts';
 import type { Authenticator } from './authenticator.ts';
 import { EnvHostKeys } from './env-host-keys.ts';
 import { EnvUsers } from './env-users.ts';
@@ -24,6 +25,8 @@ export interface BuiltInAuthOptions {
   passwordChangeEnds?: 'all' | 'own';
   /** Where host keys are kept, if that is not in the data folder: those of an app password, or of a password that changes, are ended there. */
   keysElsewhere?: HostKeys;
+  /** Called when keys of a user who are kept elsewhere end: nothing else tells of that. */
+  revokedElsewhere?: (userId: string, count: number) => void;
   /** Whose changes these are, for the log: `the command line`. */
   by?: string;
   passwords?: PasswordHasherOptions;
@@ -33,6 +36,7 @@ export interface BuiltInAuthOptions {
 /** Everything about users and keys in one data folder, opened together and closed together. */
 export interface BuiltInAuth {
   readonly authenticator: Authenticator;
+  /** Wherever they are kept. Those elsewhere are not closed with the rest. */
   readonly hostKeys: HostKeys;
   readonly directory: UserDirectory;
   /** Management of the users with a password in the data folder. */
@@ -64,12 +68,14 @@ export async function openBuiltInAuth(base: string, options: BuiltInAuthOptions 
   });
   const ownKeys = new SqliteHostKeys(database, options.keys);
   let authenticator: Authenticator = users;
-  let hostKeys: HostKeys = ownKeys;
+  const { keysElsewhere } = options;
+  const isElsewhere = keysElsewhere !== undefined;
+  let hostKeys: HostKeys = isElsewhere ? auditedHostKeys(keysElsewhere, database, options.revokedElsewhere ?? (() => {})) : ownKeys;
   if (environment.length > 0) {
     const envUsers = new EnvUsers(environment, { caseSensitive: database.caseSensitive, hasher });
     authenticator = envUsers;
     const officialKeys = options.officialKeys ?? true;
-    hostKeys = new EnvHostKeys({ database, directory, envUsers, hostKeys: ownKeys, hasher, officialKeys, passwordChangeEnds });
+    hostKeys = new EnvHostKeys({ database, directory, envUsers, hostKeys, isElsewhere, hasher, officialKeys, passwordChangeEnds });
   }
   const close = async (): Promise<void> => {
     await ownKeys.close();

@@ -2,7 +2,7 @@ import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { SyncError } from '../errors.ts';
 import type { User } from './authenticator.ts';
 import type { EnvUser, EnvUsers } from './env-users.ts';
-import type { Device, HostKeys, IssuedKey } from './host-keys.ts';
+import { endKeys, type Device, type HostKeys, type IssuedKey } from './host-keys.ts';
 import { PasswordHasher } from './password-hash.ts';
 import { hashOf } from './sqlite-host-keys.ts';
 import type { UserDirectory } from './user-directory.ts';
@@ -14,6 +14,8 @@ export interface EnvHostKeysOptions {
   envUsers: EnvUsers;
   /** Holds the keys that we issue. */
   hostKeys: HostKeys;
+  /** They are not in the database, so that what ends there does not end them. Default false. */
+  isElsewhere?: boolean;
   /** Honour the host keys that the official server gave to the same users, so that a move signs nobody out. Default true. */
   officialKeys?: boolean;
   /** What a changed password ends: all host keys and app passwords of the user, or only the keys that it was used for itself. Default `all`. */
@@ -57,8 +59,11 @@ export class EnvHostKeys implements HostKeys {
     return user instanceof Promise ? user.then((each) => this.#checked(key, each)) : this.#checked(key, user);
   }
 
-  revoke(userId: string, keyId?: string): Promise<number> {
-    return this.#options.hostKeys.revoke(userId, keyId);
+  async revoke(userId: string, keyId?: string): Promise<number> {
+    const { hostKeys, database, isElsewhere = false } = this.#options;
+    // with all of them goes that of the official server, of which the database knows
+    if (isElsewhere && keyId === undefined) await database.write('revokeKeys', userId, null);
+    return hostKeys.revoke(userId, keyId);
   }
 
   list(userId: string): Promise<IssuedKey[]> {
@@ -102,7 +107,7 @@ export class EnvHostKeys implements HostKeys {
 
   /** Only spares a slow hash after the next start: no login or sync waits for it, and without it they are as good. */
   #seal(key: string, { password }: EnvUser): void {
-    if (password === undefined) return;
+    if (password === undefined || this.#options.isElsewhere === true) return;
     void this.#options.database.write('setEnvironmentSeal', hashOf(key), sealOf(key, password)).catch(() => {});
   }
 
@@ -135,6 +140,8 @@ export class EnvHostKeys implements HostKeys {
     const current = fingerprint ?? await this.#hasher.hash(password!);
     // none remembered: the user comes from another authenticator, and stays signed in
     const ends = stored === null ? 'none' : this.#options.passwordChangeEnds ?? 'all';
+    // before the new one is remembered: what is interrupted here is done at the next time
+    if (this.#options.isElsewhere === true && ends !== 'none') await endKeys(this.#options.hostKeys, user.id, ends);
     await this.#options.database.write('setEnvironmentHash', user.id, current, ends);
   }
 }

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { AuditLog } from '../auth/audit-log.ts';
-import { auditedHostKeys } from '../auth/audited-host-keys.ts';
 import { authenticatorFrom } from '../auth/authenticator-from.ts';
 import type { Authenticator, User } from '../auth/authenticator.ts';
 import { basedHostKeys } from '../auth/based-host-keys.ts';
@@ -62,9 +61,10 @@ export async function openRooms(options: CheckedOptions, { tell, lost, openForwa
   try {
     clearStaging(base);
     const { caseSensitive, environmentUsers, officialHostKeys, passwordChangeEnds, hostKeys: keysElsewhere } = options;
+    const revokedElsewhere = (userId: string, count: number): void => tellOfRevoked(tell, auth!.directory, userId, count);
     auth = await openBuiltInAuth(
       base,
-      given({ caseSensitive, environment: environmentUsers, officialKeys: officialHostKeys, passwordChangeEnds, keysElsewhere }),
+      given({ caseSensitive, environment: environmentUsers, officialKeys: officialHostKeys, passwordChangeEnds, keysElsewhere, revokedElsewhere }),
     );
     const { directory } = auth;
     const others = authenticatorOf(options.authenticator ?? 'local', auth.authenticator);
@@ -113,11 +113,10 @@ function authenticatorOf(chosen: NonNullable<SyncServerOptions['authenticator']>
 }
 
 /** Where keys are kept, and what ends them: providers and directories that know a user no more, a password that changed. */
-function hostKeysOf(options: CheckedOptions, { database, directory, hostKeys: ours }: BuiltInAuth, authenticator: Authenticator, tell: Tell): HostKeys {
-  const { hostKeys: elsewhere, passwordChangeEnds } = options;
-  const kept = elsewhere === undefined ? ours : auditedHostKeys(elsewhere, database, (userId, count) => tellOfRevoked(tell, directory, userId, count));
+function hostKeysOf(options: CheckedOptions, { database, hostKeys }: BuiltInAuth, authenticator: Authenticator, tell: Tell): HostKeys {
+  const { passwordChangeEnds } = options;
   const rechecked = recheckedHostKeys({
-    hostKeys: kept,
+    hostKeys,
     authenticator,
     tell: (level, detail) => tell({ level, request: 'recheck', status: 0, ms: 0, detail }),
   });

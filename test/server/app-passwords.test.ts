@@ -1,5 +1,6 @@
 /** App passwords through the whole server: with whatever authenticator, limits, and host keys kept elsewhere. */
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -180,6 +181,49 @@ test('host keys that are kept elsewhere end with their app password too', async 
   assert.equal(await auth.appPasswords.revoke(userId, id), true);
   await auth.close();
   assert.deepEqual([await meta(phone), await meta(desktop)], [403, 200]);
+});
+
+for (const [passwordChangeEnds, phoneGoesOn] of [['all', 403], ['own', 200]] as const) {
+  test(`host keys that are kept elsewhere end when the environment has another password, with passwordChangeEnds "${passwordChangeEnds}"`, async () => {
+    const hostKeys = keysInMemory();
+    const base = mkdtempSync(join(tmpdir(), 'anki-sync-elsewhere-'));
+    const start = (password: string, ...others: string[]): Promise<RunningServer> => runningServer({
+      base, hostKeys, passwordChangeEnds, authenticator: 'local',
+      environmentUsers: readSyncUsers(Object.fromEntries([`ann:${password}`, ...others].map((value, index) => [`SYNC_USER${index + 1}`, value]))).users,
+    });
+    try {
+      const first = await start('one', 'bob:one');
+      const { password } = await newAppPassword(first, 'ann');
+      const [desktop, phone] = [await signedIn(first, 'ann', 'one'), await signedIn(first, 'ann', password)];
+      const bob = await signedIn(first, 'bob', 'one');
+      await first.stop();
+      const statuses = async (server: RunningServer): Promise<number[]> => Promise.all(
+        [desktop, phone, bob].map(({ key }) => meta(new RawClient(server.url, { key, sessionKey: 's' }))));
+      const same = await start('one', 'bob:one');
+      assert.deepEqual(await statuses(same), [200, 200, 200]);
+      await same.stop();
+      const changed = await start('two', 'bob:one');
+      assert.deepEqual(await statuses(changed), [403, phoneGoesOn, 200]);
+      assert.ok(changed.log.some(({ event, user }) => event === 'keys.revoked' && user === 'ann'));
+      await changed.stop();
+      const back = await start('one');
+      assert.deepEqual((await statuses(back)).filter((_, index) => index !== 1), [403, 403], 'nothing wakes again, and who is taken out is out');
+      await back.stop();
+    } finally {
+      rmSync(base, { recursive: true, force: true });
+    }
+  });
+}
+
+test('signing out all devices ends the official server\'s key too, where ours are kept elsewhere', async () => {
+  const hostKeys = keysInMemory();
+  await using server = await runningServer({ hostKeys, authenticator: 'local', environmentUsers: readSyncUsers({ SYNC_USER1: 'ann:one' }).users });
+  const official = new RawClient(server.url, { key: hash('sha1', 'ann:one'), sessionKey: 's' });
+  assert.equal(await meta(official), 200);
+  const auth = await openBuiltInAuth(server.base, { keysElsewhere: hostKeys, environment: readSyncUsers({ SYNC_USER1: 'ann:one' }).users });
+  await auth.hostKeys.revoke((await auth.directory.userFor('ann')).id);
+  await auth.close();
+  assert.equal(await meta(official), 403);
 });
 
 test('a device that is signed out while it holds back the body of a request changes nothing any more', async () => {
