@@ -1,6 +1,6 @@
-/** ` Did you mean …?`, where one of the known words is close to what was typed; empty otherwise. */
+/** ` Did you mean …?`, where one of the known words is close to what was typed, or one begins with the other; empty otherwise. */
 export function hint(typed: string, known: readonly string[]): string {
-  const nearest = nearestWord(typed, known, Math.max(2, Math.floor(typed.length / 3)));
+  const nearest = shortenedWord(typed, known) ?? nearestWord(typed, known, Math.max(2, Math.floor(typed.length / 3)));
   return nearest === undefined ? '' : ` Did you mean ${nearest}?`;
 }
 
@@ -13,6 +13,14 @@ export function nearestWord(typed: string, known: readonly string[], maxEdits: n
     if (edits < fewest) [nearest, fewest] = [word, edits];
   }
   return nearest;
+}
+
+/** `tls-certificate` for `tls-cert`, `quota_media` for `quota_media_mib`: of several the one that is nearest in length. */
+function shortenedWord(typed: string, known: readonly string[]): string | undefined {
+  const begins = (longer: string, shorter: string): boolean => shorter.replace(/^-+/, '').length >= 5 && longer.startsWith(shorter);
+  const missing = (word: string): number => Math.abs(word.length - typed.length);
+  const lower = typed.toLowerCase();
+  return known.filter((word) => begins(word.toLowerCase(), lower) || begins(lower, word.toLowerCase())).sort((a, b) => missing(a) - missing(b))[0];
 }
 
 /** Letters to insert, delete or replace to get from one word to the other. */

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { hint } from '../spelling.ts';
+import { settingOf } from './settings-table.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A flag takes a value, or is a switch. */
@@ -27,7 +28,7 @@ export function parseFlags(args: string[], kinds: FlagKinds): ParsedArguments {
     }
     const kind = Object.hasOwn(kinds, token.name) ? kinds[token.name] : undefined;
     if (kind === undefined) {
-      throw new UsageError(`unknown flag ${token.rawName}.${hint(token.rawName, Object.keys(kinds).map((name) => `--${name}`))}`);
+      throw new UsageError(`unknown flag ${token.rawName}.${withoutFlag(token.name) ?? hint(token.rawName, Object.keys(kinds).map((name) => `--${name}`))}`);
     }
     if (kind === 'switch' && token.value !== undefined) throw new UsageError(`${token.rawName} takes no value`);
     // "--base --port 80": the next flag is not a value, unless written with =
@@ -37,4 +38,10 @@ export function parseFlags(args: string[], kinds: FlagKinds): ParsedArguments {
     parsed.flags.set(token.name, token.value ?? '');
   }
   return parsed;
+}
+
+/** `--threads`: not every setting has a flag, and a secret never has. */
+function withoutFlag(name: string): string | undefined {
+  const setting = settingOf(name.replaceAll('-', '_').toUpperCase());
+  return setting === undefined || setting.flag !== undefined ? undefined : ` It has none: set the variable ${setting.variable}, or its key in the configuration file`;
 }

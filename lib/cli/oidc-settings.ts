@@ -45,9 +45,10 @@ export function oidcSettings(env: Environment): OidcOptions[] {
     throw new UsageError('OIDC_… and OIDC_1_… are both set: with several providers, each variable has a number');
   }
   for (const name of set) {
-    const word = name.replace(/^OIDC_(\d+_)?/, '');
+    const [prefix = ''] = /^OIDC_(\d+_)?/.exec(name) ?? [];
+    const word = name.slice(prefix.length);
     // one that was overlooked might have been the one that keeps people out
-    if (!Object.hasOwn(VARIABLES, word)) throw new UsageError(`unknown variable ${name}.${hint(word, NAMES)}`);
+    if (!Object.hasOwn(VARIABLES, word)) throw new UsageError(`unknown variable ${name}.${hint(name, NAMES.map((each) => prefix + each))}`);
   }
   return [...prefixes].sort((a, b) => numberIn(a) - numberIn(b)).map((prefix) => provider(prefix, env));
 }

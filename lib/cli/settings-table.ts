@@ -104,5 +104,5 @@ export function knownVariables(): string[] {
 
 /** Whether whoever set it can only have meant this server. */
 export function isOurs(name: string): boolean {
-  return /^(LOGIN_LIMITS?|LDAP|SYNC|MAX_SYNC|ANKI_SYNC|TLS|METRICS|SNAPSHOTS?)_/.test(name);
+  return /^(LOGIN_LIMITS?|LDAP|SYNC|MAX_SYNC|ANKI_SYNC|TLS|METRICS|SNAPSHOTS?|QUOTAS?|UPSTREAM|TRUSTED)_/.test(name);
 }

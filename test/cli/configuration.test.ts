@@ -122,10 +122,11 @@ test('secrets that others may read are told, and those of the owner alone are no
 });
 
 test('a misspelled variable of ours is told, and those of other programs are not', () => {
-  const env = { SYNC_PROT: '1', LDAP_URLS: 'x', TRUSTED_PROXYS: 'x', LOGIN_LIMIT_USR: '3', HOST: 'x', TLS_CERTS: '', LDAPTLS_CACERT: 'x', PATH: '/bin', SYNC_ENDPOINT: 'x' };
+  const env = { SYNC_PROT: '1', LDAP_URLS: 'x', TRUSTED_PROXYS: 'x', LOGIN_LIMIT_USR: '3', QUOTA_MEDIA: '5', HOST: 'x', TLS_CERTS: '', LDAPTLS_CACERT: 'x', PATH: '/bin', SYNC_ENDPOINT: 'x' };
   assert.deepEqual(settings([], env).warnings, [
     'the variable LDAP_URLS is none of this server. Did you mean LDAP_URL?',
     'the variable LOGIN_LIMIT_USR is none of this server. Did you mean LOGIN_LIMIT_USER?',
+    'the variable QUOTA_MEDIA is none of this server. Did you mean QUOTA_MEDIA_MIB?',
     'the variable SYNC_PROT is none of this server. Did you mean SYNC_PORT?',
     'the variable TRUSTED_PROXYS is none of this server. Did you mean TRUSTED_PROXIES?',
   ]);

@@ -55,7 +55,7 @@ test('what is missing, doubled, misspelled or cannot be is told by its variable,
   const cases: [Record<string, string>, RegExp][] = [
     [{ OIDC_CLIENT_ID: 'x' }, /^OIDC_CLIENT_ID is set, but OIDC_ISSUER is not/],
     [{ OIDC_ISSUER: 'https://x.example' }, /^OIDC_ISSUER is set, but OIDC_CLIENT_ID is not/],
-    [{ ...NEEDED, OIDC_ALLOWED_GROUP: 'learners' }, /^unknown variable OIDC_ALLOWED_GROUP\. Did you mean ALLOWED_GROUPS\?/],
+    [{ ...NEEDED, OIDC_ALLOWED_GROUP: 'learners' }, /^unknown variable OIDC_ALLOWED_GROUP\. Did you mean OIDC_ALLOWED_GROUPS\?/],
     [{ ...NEEDED, OIDC_CLIENT_SECRET: 'canary-a', OIDC_CLIENT_SECRET_FILE: '/x' }, /are both set/],
     [{ ...NEEDED, OIDC_CLIENT_SECRET_FILE: '/nowhere/secret' }, /OIDC_CLIENT_SECRET_FILE names a file that cannot be read \(ENOENT\)/],
     [{ ...NEEDED, OIDC_LINK_EXISTING_USERS: 'maybe' }, /OIDC_LINK_EXISTING_USERS must be true or false/],

@@ -61,6 +61,11 @@ test('wrong values are refused with the name of what is wrong', () => {
 test('a mistyped flag is refused with the likely one', () => {
   assert.throws(() => settings(['--prot', '80']), wrong(/unknown flag --prot\. Did you mean --port\?/));
   assert.throws(() => settings(['--first-users', 'kim']), wrong(/--first-user\?/));
+  assert.throws(() => settings(['--tls-certificate', 'x']), wrong(/--tls-cert\?/));
+  // and not the nearest by letters, which would switch them off
+  assert.throws(() => settings(['--login-limit', '3']), wrong(/Did you mean --login-limit-user\?/));
+  assert.throws(() => settings(['--threads', '3']), wrong(/unknown flag --threads\. It has none: set the variable THREADS\b/));
+  assert.throws(() => settings(['--ldap-bind-password', 'x']), wrong(/set the variable LDAP_BIND_PASSWORD\b/));
   assert.throws(() => settings(['--zzzzzz']), wrong(/unknown flag --zzzzzz\.$/));
   assert.throws(() => settings(['-p', '80']), wrong(/unknown flag -p/));
   assert.throws(() => settings(['--constructor', 'x']), wrong(/unknown flag/));
