@@ -1,6 +1,6 @@
 /** The command line: picks the command, and turns what it throws into words and an exit code. */
 import { UsersError } from './auth/users-error.ts';
-import { helpText } from './cli/help.ts';
+import { helpOf, helpText } from './cli/help.ts';
 import { hint } from './spelling.ts';
 import { ownName, packageVersion, processSurroundings, type Surroundings } from './cli/surroundings.ts';
 import { UsageError } from './cli/usage-error.ts';
@@ -27,11 +27,16 @@ const commands: Record<string, (args: string[], surroundings: Surroundings) => P
     output.write(`${packageVersion()}\n`);
     return 0;
   },
-  async help(_args, { output }) {
-    output.write(helpText());
+  async help([command], { output }) {
+    if (command !== undefined && !Object.hasOwn(commands, command)) throw unknown(command);
+    output.write(command === undefined ? helpText() : helpOf(command));
     return 0;
   },
 };
+
+function unknown(name: string): UsageError {
+  return new UsageError(`unknown command ${name}.${hint(name, Object.keys(commands))} "${ownName()} help" lists all`);
+}
 
 /** Exit codes: 0 done · 1 not done, or "no" · 2 the command line or the environment is wrong. */
 export async function main(argv: string[], surroundings: Surroundings = processSurroundings()): Promise<number> {
@@ -42,10 +47,10 @@ export async function main(argv: string[], surroundings: Surroundings = processS
       errors.write(helpText());
       return 2;
     }
-    if (argv.includes('--help') || argv.includes('-h')) return await commands['help']!([], surroundings);
+    if (argv.includes('--help') || argv.includes('-h')) return await commands['help']!(Object.hasOwn(commands, name) ? [name] : [], surroundings);
     if (name === '--version' || name === '-v') return await commands['version']!([], surroundings);
     const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-    if (command === undefined) throw new UsageError(`unknown command ${name}.${hint(name, Object.keys(commands))} "${ownName()} help" lists all`);
+    if (command === undefined) throw unknown(name);
     return await command(args, surroundings);
   } catch (error) {
     if (error instanceof UsageError || error instanceof UsersError || error instanceof BackupError || error instanceof SyncError || error instanceof DataFolderInUseError) {

@@ -1,5 +1,17 @@
 import { ownName } from './surroundings.ts';
 
+/** Of one command: its line, and the parts that have its flags. */
+export function helpOf(command: string): string {
+  const [usage = '', list = '', ...parts] = helpText().trimEnd().split('\n\n');
+  // a line of the list, and what is set in below it
+  const entries = list.split(/\n(?=  \S)/).filter((entry) => entry.trim().split(' ')[0] === command);
+  const titles = [command, ...(TAKE_FLAGS_OF_SERVE.includes(command) ? ['serve'] : []), ...(/^(version|help|doctor|tls)$/.test(command) ? [] : ['All commands'])];
+  const kept = parts.filter((part) => titles.some((title) => part.startsWith(`${title}:`) || part.startsWith(`${title},`) || part.startsWith(`${title} `)));
+  return `${[usage, entries.join('\n'), ...kept].join('\n\n')}\n`;
+}
+
+const TAKE_FLAGS_OF_SERVE = ['gateway', 'config'];
+
 export function helpText(): string {
   const name = ownName();
   return `Usage: ${name} <command> [flags]
@@ -34,9 +46,9 @@ export function helpText(): string {
   snapshots NAME         lists what full uploads and restores replaced
   doctor URL             tells what is wrong with a server, or with the proxy in front of it, as Anki meets them (exit code 1 if anything is)
   version                prints the version
-  help                   prints this
+  help [COMMAND]         prints this, or what belongs to one command
 
-All commands:
+All commands, where the data are:
   --base FOLDER          the data folder (default ./data)
   --config FILE          settings (default: anki-sync.toml or anki-sync.json in the working folder, or else in the data folder)
 
@@ -122,6 +134,7 @@ status:
 
 import:
   --auth-db FILE         the old server's auth.db (default: found in FOLDER or beside it)
+  --ankisyncd-conf FILE  settings of the old server (default: where it looked)
   --dry-run              looks at everything, tells what would come, and changes nothing
 
 backup:
