@@ -61,7 +61,14 @@ export function clientOf(
   };
 }
 
-/** What an application gives in place of a name, such as an empty one or an object, is nobody. */
-export function portalUser(name: unknown): Pick<Place, 'signedInUser'> {
+/** Who is signed in to the application, by login name, or nobody; at once, or once its sessions have been asked. */
+export type PortalUser = string | undefined | Promise<string | undefined>;
+
+/**
+ * What an application gives in place of a name, such as an empty one or an object, is nobody. Rejects where its function throws or rejects:
+ * whoever cannot be told is not taken for somebody who is not signed in.
+ */
+export async function portalUser(ask: () => PortalUser): Promise<Pick<Place, 'signedInUser'>> {
+  const name: unknown = await ask();
   return typeof name === 'string' && name !== '' ? { signedInUser: name } : {};
 }

@@ -3,7 +3,7 @@
  * Needs none of the three at run time.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { clientOf, exchange, portalUser, type Handler, type Place } from './exchange.ts';
+import { clientOf, exchange, portalUser, type Handler, type Place, type PortalUser } from './exchange.ts';
 import { trustedProxies, type IsTrustedProxy } from './trusted-proxies.ts';
 
 export type { Handler };
@@ -23,10 +23,10 @@ export interface ExpressSyncOptions {
    */
   trustedProxies?: readonly string[];
   /**
-   * Who is signed in to your application, by login name: that person needs no other sign-in for the account page. Undefined: nobody. Trust
-   * your session alone here, and no header: `(req) => req.user?.loginName`, behind `passport.session()`.
+   * Who is signed in to your application, by login name: that person needs no other sign-in for the account page. Undefined: nobody. May answer a
+   * promise. Trust your session alone here, and no header: `(req) => req.user?.loginName`, behind `passport.session()`.
    */
-  signedInUser?: (req: any) => string | undefined;
+  signedInUser?: (req: any) => PortalUser;
 }
 
 export type ExpressHandler = (req: MountedRequest, res: ServerResponse, next?: (error?: unknown) => void) => void;
@@ -42,11 +42,17 @@ export type ExpressHandler = (req: MountedRequest, res: ServerResponse, next?: (
  */
 export function expressSync(server: Handler, options: ExpressSyncOptions = {}): ExpressHandler {
   const isTrusted = options.trustedProxies === undefined ? undefined : trustedProxies(options.trustedProxies);
+  const { signedInUser } = options;
   return (req, res, next) => {
-    exchange(server, req, res, { ...placeOf(req, isTrusted), ...portalUser(options.signedInUser?.(req)) }, next !== undefined).then((ours) => {
+    const place = placeOf(req, isTrusted);
+    const passesOn = next !== undefined;
+    const answered = signedInUser === undefined
+      ? exchange(server, req, res, place, passesOn)
+      : portalUser(() => signedInUser(req)).then((user) => exchange(server, req, res, { ...place, ...user }, passesOn));
+    answered.then((ours) => {
       if (!ours) next!();
     }).catch((error: unknown) => {
-      // the core answers its own errors, so this is a defect: let the application's error handler tell of it
+      // the core answers its own errors, so this is a defect, or of the application's own function: let the application's error handler tell of it
       if (next !== undefined && !res.headersSent) next(error);
       else res.destroy();
     });

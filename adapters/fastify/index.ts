@@ -1,6 +1,6 @@
 /** The bridge to Fastify: a plugin that hands requests to the core. Needs no Fastify at run time, nor its types. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { clientOf, exchange, portalUser, type Handler } from '../express/exchange.ts';
+import { clientOf, exchange, portalUser, type Handler, type PortalUser } from '../express/exchange.ts';
 import { trustedProxies } from '../express/trusted-proxies.ts';
 import { coveredBy } from '../mount-path.ts';
 
@@ -37,10 +37,10 @@ export interface FastifySyncOptions {
    */
   trustedProxies?: readonly string[];
   /**
-   * Who is signed in to your application, by login name: that person needs no other sign-in for the account page. Undefined: nobody. Trust
-   * your session alone here, and no header: `(request) => request.session.user?.loginName`.
+   * Who is signed in to your application, by login name: that person needs no other sign-in for the account page. Undefined: nobody. May answer a
+   * promise. Trust your session alone here, and no header: `(request) => request.session.user?.loginName`.
    */
-  signedInUser?: (request: any) => string | undefined;
+  signedInUser?: (request: any) => PortalUser;
 }
 
 export type FastifyPlugin = (scope: FastifyScope) => Promise<void>;
@@ -56,6 +56,7 @@ export type FastifyPlugin = (scope: FastifyScope) => Promise<void>;
  */
 export function fastifySync(server: Handler & { close?(): Promise<void> }, options: FastifySyncOptions = {}): FastifyPlugin {
   const isTrusted = options.trustedProxies === undefined ? undefined : trustedProxies(options.trustedProxies);
+  const { signedInUser } = options;
   return async (scope) => {
     const { prefix } = scope;
     const handler = async (request: FastifyRequestLike, reply: FastifyReplyLike): Promise<void> => {
@@ -64,7 +65,8 @@ export function fastifySync(server: Handler & { close?(): Promise<void> }, optio
       const mountPath = coveredBy(prefix, whole);
       const rest = whole.slice(mountPath.length);
       const url = rest.startsWith('/') ? rest : `/${rest}`;
-      const place = { url, mountPath, ...clientOf(raw, request, isTrusted), ...portalUser(options.signedInUser?.(request)) };
+      const user = signedInUser && (await portalUser(() => signedInUser(request)));
+      const place = { url, mountPath, ...clientOf(raw, request, isTrusted), ...user };
       const ours = await exchange(server, raw, reply.raw, place, true, () => reply.hijack());
       if (!ours) reply.callNotFound();
     };

@@ -2,7 +2,7 @@
  * The bridge to everything that speaks the web's own `Request` and `Response`: `(request, info) => Promise<Response>`. Streams both ways.
  * Needs no framework at run time.
  */
-import type { Handler } from '../express/exchange.ts';
+import { portalUser, type Handler, type PortalUser } from '../express/exchange.ts';
 import { trustedProxies, type IsTrustedProxy } from '../express/trusted-proxies.ts';
 import { below, mountPathOption } from '../mount-path.ts';
 import { httpRequestOf, httpVersionOf, peerOf, type FetchPlace, type FetchRequest } from './request.ts';
@@ -24,10 +24,10 @@ export interface FetchSyncOptions {
    */
   clientAddress?(request: FetchRequest, info: any): string | undefined;
   /**
-   * Who is signed in to your application, by login name: that person needs no other sign-in for the account page. Undefined: nobody. Trust
-   * your session alone here, and no header: `(request) => sessions.get(request)?.loginName`.
+   * Who is signed in to your application, by login name: that person needs no other sign-in for the account page. Undefined: nobody. May answer a
+   * promise. Trust your session alone here, and no header: `(request) => sessions.get(request)?.loginName`.
    */
-  signedInUser?: (request: any, info: any) => string | undefined;
+  signedInUser?: (request: any, info: any) => PortalUser;
 }
 
 export type FetchHandler = (request: FetchRequest, info?: unknown) => Promise<Response>;
@@ -43,11 +43,13 @@ export type FetchHandler = (request: FetchRequest, info?: unknown) => Promise<Re
 export function fetchSync(server: Handler, options: FetchSyncOptions = {}): FetchHandler {
   const mountPath = mountPathOption(options.mountPath);
   const answer = fetchExchange(server, options);
+  const { signedInUser } = options;
   return async (request, info) => {
     const url = below(mountPath, pathOf(request));
     if (url === undefined) return new Response('PATH_UNKNOWN: nothing here', { status: 404 });
     const peer = options.clientAddress === undefined ? peerOf(request, info) : options.clientAddress(request, info);
-    const exchanged = await answer(request, info, { url, mountPath, peer, signedInUser: options.signedInUser?.(request, info) });
+    const user = signedInUser && (await portalUser(() => signedInUser(request, info)));
+    const exchanged = await answer(request, info, { url, mountPath, peer, ...user });
     return exchanged.response();
   };
 }

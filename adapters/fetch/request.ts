@@ -1,6 +1,5 @@
 /** A fetch request, of whatever runtime, as the core's value. */
 import type { HttpRequest } from '../../lib/http.ts';
-import { portalUser } from '../express/exchange.ts';
 import { forwardedAddress, forwardedScheme, type IsTrustedProxy } from '../express/trusted-proxies.ts';
 import { FetchBody } from './request-body.ts';
 
@@ -53,7 +52,7 @@ export interface FetchPlace {
   /** The address that the connection came from. */
   peer: string | undefined;
   httpVersion?: string | undefined;
-  signedInUser: unknown;
+  signedInUser?: string;
 }
 
 export function httpRequestOf(
@@ -61,7 +60,7 @@ export function httpRequestOf(
   place: FetchPlace,
   isTrusted: IsTrustedProxy | undefined,
 ): HttpRequest & { body: FetchBody | null } {
-  const { url, mountPath, peer, httpVersion } = place;
+  const { url, mountPath, peer, httpVersion, signedInUser } = place;
   const headers: Record<string, string> = {};
   request.headers.forEach((value, name) => (headers[name.toLowerCase()] = value));
   const forwarded = { headers, socket: { remoteAddress: peer } };
@@ -76,7 +75,7 @@ export function httpRequestOf(
     body: request.method === 'GET' || request.method === 'HEAD' ? null : new FetchBody(request),
     ...(clientAddress === undefined ? {} : { clientAddress }),
     scheme: scheme ?? (request.url.startsWith('https:') ? 'https' : 'http'),
-    ...portalUser(place.signedInUser),
+    ...(signedInUser === undefined ? {} : { signedInUser }),
     signal: request.signal,
   };
 }

@@ -1,5 +1,5 @@
 /** The bridge to Hono, on Node and elsewhere: `(c, next)` to the core's request and response values. Needs no Hono at run time, nor its types. */
-import type { Handler } from '../express/exchange.ts';
+import { portalUser, type Handler, type PortalUser } from '../express/exchange.ts';
 import { fetchExchange, pathOf } from '../fetch/index.ts';
 import { peerOf, type FetchRequest } from '../fetch/request.ts';
 import { below, coveredBy, mountPathOption } from '../mount-path.ts';
@@ -21,10 +21,10 @@ export interface HonoSyncOptions {
   /** The address that the connection came from. Default: what Node, Deno and Bun tell by `c.env`. */
   clientAddress?: (c: any) => string | undefined;
   /**
-   * Who is signed in to your application, by login name: that person needs no other sign-in for the account page. Undefined: nobody. Trust
-   * your session alone here, and no header: `(c) => c.get('user')?.loginName`.
+   * Who is signed in to your application, by login name: that person needs no other sign-in for the account page. Undefined: nobody. May answer a
+   * promise. Trust your session alone here, and no header: `(c) => c.get('user')?.loginName`.
    */
-  signedInUser?: (c: any) => string | undefined;
+  signedInUser?: (c: any) => PortalUser;
 }
 
 export type HonoHandler = (c: HonoContext, next: () => Promise<void>) => Promise<Response | void>;
@@ -39,6 +39,7 @@ export type HonoHandler = (c: HonoContext, next: () => Promise<void>) => Promise
 export function honoSync(server: Handler, options: HonoSyncOptions = {}): HonoHandler {
   const fixed = options.mountPath === undefined ? undefined : mountPathOption(options.mountPath);
   const answer = fetchExchange(server, options);
+  const { signedInUser } = options;
   return async (c, next) => {
     const request = c.req.raw;
     const whole = pathOf(request);
@@ -46,7 +47,8 @@ export function honoSync(server: Handler, options: HonoSyncOptions = {}): HonoHa
     const url = below(mountPath, whole);
     if (url === undefined) return next();
     const peer = options.clientAddress === undefined ? peerOf(request, c.env) : options.clientAddress(c);
-    const exchanged = await answer(request, c.env, { url, mountPath, peer, signedInUser: options.signedInUser?.(c) });
+    const user = signedInUser && (await portalUser(() => signedInUser(c)));
+    const exchanged = await answer(request, c.env, { url, mountPath, peer, ...user });
     if (exchanged.status === 404) return next();
     return exchanged.response();
   };

@@ -1,6 +1,6 @@
 /** The bridge to Koa: `(ctx, next)` to the core's request and response values. Needs no Koa at run time, nor its types. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { clientOf, exchange, portalUser, type Handler } from '../express/exchange.ts';
+import { clientOf, exchange, portalUser, type Handler, type PortalUser } from '../express/exchange.ts';
 import { trustedProxies } from '../express/trusted-proxies.ts';
 import { below, mountPathOption } from '../mount-path.ts';
 
@@ -25,10 +25,10 @@ export interface KoaSyncOptions {
    */
   trustedProxies?: readonly string[];
   /**
-   * Who is signed in to your application, by login name: that person needs no other sign-in for the account page. Undefined: nobody. Trust
-   * your session alone here, and no header: `(ctx) => ctx.state.user?.loginName`.
+   * Who is signed in to your application, by login name: that person needs no other sign-in for the account page. Undefined: nobody. May answer a
+   * promise. Trust your session alone here, and no header: `(ctx) => ctx.state.user?.loginName`.
    */
-  signedInUser?: (ctx: any) => string | undefined;
+  signedInUser?: (ctx: any) => PortalUser;
 }
 
 /** Of any context: one that is told here would become that of everything behind it in `app.use(…).use(…)`. */
@@ -45,10 +45,12 @@ export type KoaMiddleware = (ctx: any, next: () => Promise<any>) => Promise<void
 export function koaSync(server: Handler, options: KoaSyncOptions = {}): KoaMiddleware {
   const mountPath = mountPathOption(options.mountPath);
   const isTrusted = options.trustedProxies === undefined ? undefined : trustedProxies(options.trustedProxies);
+  const { signedInUser } = options;
   return async (ctx: KoaContext, next) => {
     const url = below(mountPath, ctx.url);
     if (url !== undefined) {
-      const place = { url, mountPath: takenBefore(ctx) + mountPath, ...clientOf(ctx.req, ctx, isTrusted), ...portalUser(options.signedInUser?.(ctx)) };
+      const user = signedInUser && (await portalUser(() => signedInUser(ctx)));
+      const place = { url, mountPath: takenBefore(ctx) + mountPath, ...clientOf(ctx.req, ctx, isTrusted), ...user };
       if (await exchange(server, ctx.req, ctx.res, place, true)) {
         ctx.respond = false;
         return;

@@ -32,7 +32,7 @@ for (const application of [inFastify, inKoa, inHono, asFetchHandler]) {
   test(`${application.name}: who is signed in to the application is signed in there`, async (t) => {
     const sync = createSyncServer({ base: await dataFolder(t), account: true, threads: 1 });
     t.after(() => sync.close());
-    const url = `http://127.0.0.1:${await application.start(t, sync, { signedInUser: () => 'Kim@Example.org' })}/anki/`;
+    const url = `http://127.0.0.1:${await application.start(t, sync, { signedInUser: async () => 'Kim@Example.org' })}/anki/`;
     assert.match(words(await new Visitor(url).get('')), /Kim@Example\.org/);
   });
 }

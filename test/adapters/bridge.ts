@@ -123,9 +123,31 @@ export function bridgeTests(application: Application): void {
   test(`${name}: who is signed in to the application is what its function says, and nobody for what is no name`, async (t) => {
     const names: unknown[] = ['kim', undefined, '', null, { name: 'kim' }];
     for (const signedInUser of names) {
+      for (const answer of [() => signedInUser, async () => (await sleep(1), signedInUser)]) {
+        const server = recorder();
+        await ask(await start(t, server, { signedInUser: answer }), '/anki/');
+        assert.equal(server.asked[0]?.signedInUser, signedInUser === 'kim' ? 'kim' : undefined);
+      }
+    }
+  });
+
+  test(`${name}: a body that came while the application looked for who is signed in is there`, async (t) => {
+    const [asked, looked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const port = await start(t, recorder(echo), { signedInUser: async () => (asked.resolve(), await looked.promise, 'kim') });
+    const packed = randomBytes(3 * MIB);
+    const asking = ask(port, '/anki/sync/upload', { method: 'POST', body: packed });
+    await asked.promise;
+    looked.resolve();
+    assert.ok((await asking).body.equals(packed));
+  });
+
+  test(`${name}: where the application cannot tell who is signed in, the core is not asked, and nobody else's request suffers`, async (t) => {
+    const failing = [() => { throw new Error('no sessions'); }, async () => { throw new Error('no sessions'); }];
+    for (const signedInUser of failing) {
       const server = recorder();
-      await ask(await start(t, server, { signedInUser: () => signedInUser }), '/anki/');
-      assert.equal(server.asked[0]?.signedInUser, signedInUser === 'kim' ? 'kim' : undefined);
+      const port = await start(t, server, { signedInUser });
+      const { message, body } = await ask(port, '/anki/');
+      assert.deepEqual([message.statusCode, server.asked.length, /sync-server|adapters/.test(body.toString())], [500, 0, false]);
     }
   });
 

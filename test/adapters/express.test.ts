@@ -69,6 +69,25 @@ for (const [name, mount, url, mountPath] of mounts) {
   });
 }
 
+for (const [name, mount, url, mountPath] of mounts) {
+  test(`${name}: who is signed in to the application may be told by a promise, and where it fails, the core is not asked`, async (t) => {
+    const server = recorder(async (request) => text(request.body === null ? 'no body' : await bodyText(request.body)));
+    const names: unknown[] = ['kim', undefined, { name: 'kim' }];
+    const port = await listen(t, mount(expressSync(server, { signedInUser: async () => {
+      await new Promise(setImmediate);
+      if (names.length === 0) throw new Error('no sessions');
+      return names.shift() as string;
+    } })));
+    const ask = (): Promise<Response> => fetch(`http://127.0.0.1:${port}${url}`, { method: 'POST', body: 'hello' });
+    for (let i = 0; i < 3; i++) assert.equal(await (await ask()).text(), 'hello');
+    assert.deepEqual(server.asked.map((asked) => [asked.url, asked.mountPath, asked.signedInUser]), ['kim', undefined, undefined].map((user) => ['/sync/meta?x=1', mountPath, user]));
+    // node:http alone has nobody who could tell of it
+    if (name === 'plain node:http') await assert.rejects(ask());
+    else assert.equal((await ask()).status, 500);
+    assert.equal(server.asked.length, 3);
+  });
+}
+
 test('the mount itself, with and without a slash, is the path /', async (t) => {
   const server = recorder();
   const port = await listen(t, express().use('/anki', expressSync(server)));
