@@ -8,6 +8,7 @@ import Database from 'better-sqlite3';
 import { parseChunkRequest, parseGravesRequest } from '../../../lib/schema/schema11.ts';
 import { parseLossless } from '../../../lib/schema/json.ts';
 import { prepareUpload } from '../../../lib/storage/sqlite/anki2.ts';
+import { mendRows } from '../../../lib/storage/sqlite/anki2-rows.ts';
 import { RawClient } from '../../client/raw.ts';
 import { startOfficialServer } from '../../oracle/official-server.ts';
 import type { OfficialServer } from '../../oracle/official-server.ts';
@@ -159,6 +160,74 @@ test('a column that turns every number into text is refused', async () => {
   await withSql(schema11, path, 'PRAGMA writable_schema = ON', declared);
   await withSql(await readFile(path), path, "UPDATE cards SET ivl = '1'");
   assert.deepEqual(prepareUpload(path), { verdict: 'corrupt', reason: 'the table cards is declared so that it cannot hold Anki\'s values' });
+});
+
+describe('where columns are declared without a type,', () => {
+  const I32 = ['-2147483648', '2147483647'];
+  const U32 = ['0', '4294967295'];
+  const I64 = ['-9223372036854775808', '9223372036854775807'];
+  const USN = ['-2147483648', '1073741824'];
+  /** The least and the most that clients read. */
+  const numbers: Record<string, Record<string, string[]>> = {
+    notes: { mid: I64, mod: I64, usn: USN },
+    cards: {
+      nid: I64, did: I64, ord: ['0', '65535'], mod: I64, usn: USN, type: ['0', '3'], queue: ['-3', '4'], due: I32, ivl: U32, factor: ['0', '65535'],
+      reps: U32, lapses: U32, left: U32, odue: I32, odid: I64, flags: ['0', '255'],
+    },
+    revlog: { cid: I64, usn: USN, ease: ['0', '255'], ivl: I32, lastIvl: I32, factor: U32, time: U32, type: ['0', '5'] },
+    graves: { usn: USN },
+    col: {
+      crt: ['0', '253402300799'], mod: ['-4503599627370496', '4503599627370496'], scm: ['-4503599627370496', '4503599627370496'], dty: I64,
+      ls: ['-4503599627370496', '4503599627370496'], usn: ['-1073741824', '1073741824'],
+    },
+  };
+  const texts: Record<string, string[]> = { notes: ['guid', 'tags', 'flds'], cards: ['data'] };
+  let db: Database.Database;
+
+  before(() => {
+    db = new Database(':memory:');
+    for (const [table, columns] of Object.entries(numbers)) {
+      const names = [...Object.keys(columns), ...(texts[table] ?? []), ...(table === 'graves' ? ['oid', 'type'] : [])];
+      const values = names.map((name) => (texts[table]?.includes(name) === true ? "'x'" : '1'));
+      db.exec(`CREATE TABLE ${table} (id integer PRIMARY KEY, ${names.join(', ')}); INSERT INTO ${table} VALUES (1, ${values.join(', ')})`);
+    }
+  });
+
+  after(() => db.close());
+
+  /** What mending says of a row with these values. The next one finds it as it was. */
+  function mended(table: string, values: Record<string, string>): string[] {
+    const before = db.serialize();
+    db.exec(`UPDATE ${table} SET ${Object.entries(values).map(([column, value]) => `${column} = ${value}`).join(', ')}`);
+    const losses = mendRows(db);
+    assert.deepEqual(mendRows(db), [], 'nothing is left');
+    db.close();
+    db = new Database(before);
+    return losses;
+  }
+
+  for (const [table, columns] of Object.entries(numbers)) {
+    test(`each value of ${table} that no client can read is found by itself`, () => {
+      const loss = [`values that no client can read in 1 rows of ${table}`];
+      for (const [column, range] of Object.entries(columns)) {
+        const beyond = range === I64 ? [] : [`${range[0]} - 1`, `${range[1]} + 1`];
+        for (const value of ["'1'", "x'31'", '2.0', '1.5', '1e999', '-1e999', 'NULL', ...beyond]) {
+          assert.deepEqual(mended(table, { [column]: value }), loss, `${column} = ${value}`);
+        }
+      }
+      for (const column of texts[table] ?? []) {
+        for (const value of ['1', '1.5', "x'31'", 'NULL']) assert.deepEqual(mended(table, { [column]: value }), loss, `${column} = ${value}`);
+      }
+    });
+
+    test(`the largest and the smallest numbers of ${table} that clients read are left alone`, () => {
+      for (const end of [0, 1]) {
+        const extreme = Object.fromEntries(Object.entries(columns).map(([column, range]) => [column, range[end]!]));
+        assert.deepEqual(mended(table, extreme), []);
+        for (const [column, value] of Object.entries(extreme)) assert.deepEqual(mended(table, { [column]: value }), [], `${column} = ${value}`);
+      }
+    });
+  }
 });
 
 test('a key that stands twice in an object of col is there once, as the last of the two says', async () => {
