@@ -25,13 +25,13 @@ export async function upload(call: StepCall): Promise<HttpResponse> {
   const path = await newStagingFile(call, 'upload');
   try {
     request.receivedBytes = (await receiveBody(request, path, options.limits)).bytes;
-    const { maxCollectionBytes: most = Infinity } = await rooms.quotas.of(user);
-    if (request.receivedBytes > most && request.receivedBytes > (await bytesNow(call))) {
-      return refused(call, quotaWords('collection', request.receivedBytes, most), `a collection of ${request.receivedBytes} bytes; ${most} are allowed`);
-    }
     const verdict = await rooms.engine.prepareUpload(path);
     if (verdict.verdict === 'corrupt') return refused(call, CORRUPT, verdict.reason);
     if (verdict.verdict === 'too-new') return refused(call, TOO_NEW, `schema ${verdict.schemaVersion}`);
+    const { maxCollectionBytes: most = Infinity } = await rooms.quotas.of(user);
+    if (verdict.bytes > most && verdict.bytes > (await bytesNow(call))) {
+      return refused(call, quotaWords('collection', verdict.bytes, most), `a collection of ${verdict.bytes} bytes; ${most} are allowed`);
+    }
     if (verdict.losses.length > 0) tell(noteOf('info', 'upload', user, `not kept in schema 11: ${verdict.losses.slice(0, 20).join('; ')}`));
     await requireStillSignedIn(call);
     const answer = await rooms.engine.run({ step: 'upload', user: placeOf(user), path });

@@ -62,7 +62,8 @@ async function withStaleIndex(table: string, column: string): Promise<string> {
 describe('the lane', () => {
   test('takes a sound collection', async () => {
     const path = await copyOf(sound);
-    assert.deepEqual(await lane.prepareUpload(path), { verdict: 'ok', schemaVersion: 11, losses: [] });
+    const verdict = await lane.prepareUpload(path);
+    assert.deepEqual({ ...verdict, bytes: 0 }, { verdict: 'ok', schemaVersion: 11, losses: [], bytes: 0 });
     change(path, (db) => assert.equal(db.pragma('integrity_check', { simple: true }), 'ok'));
   });
 

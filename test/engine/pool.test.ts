@@ -130,6 +130,22 @@ test('between two syncs meta is answered without asking the collection again, an
   await assert.rejects(run('ada', 'meta', { v: 7, cv: '' }), failsWith('CLIENT_TOO_OLD'));
 });
 
+test('that a collection is over its quota is told from memory too, by the quota of that request', async () => {
+  open({ stillHolds: () => true });
+  const told = async (maxCollectionBytes?: number): Promise<unknown[]> => {
+    const answer = await engine.run({
+      step: 'meta', user: { userId: 'ada', folder: 'ada' }, sessionKey: '', body: JSON.stringify(BODIES.meta), ...(maxCollectionBytes === undefined ? {} : { maxCollectionBytes }),
+    });
+    assert.ok(answer.kind === 'bytes');
+    const { msg, cont } = JSON.parse(Buffer.from(answer.data as string).toString()) as { msg: string; cont: boolean };
+    return [msg.slice(0, 19), cont, (answer.overQuotaBytes ?? 0) > 10_000];
+  };
+  const over = ['Your collection has', true, true];
+  const within = ['', true, false];
+  assert.deepEqual([await told(1000), await told(1000), await told(), await told(1024 ** 3), await told(1000)], [over, over, within, within, over]);
+  assert.equal(count(METAS), 1);
+});
+
 test('what meta answered is not remembered beyond the thread that had the collection open', async () => {
   open({ stillHolds: () => true });
   await run('ada', 'meta');

@@ -15,6 +15,7 @@ import { lowerAscii } from './anki2-sql.ts';
 import { checkIntegrity } from './anki2-integrity.ts';
 import { mendRows } from './anki2-rows.ts';
 import { checkAnkiTables, checkColTable, INDEXES_OF_11, NEWEST_VERSION, READABLE_VERSIONS, strangeIndexesOf11 } from './anki2-tables.ts';
+import { USED_BYTES } from './collection-overview.ts';
 import { downgradeToSchema11 } from './downgrade.ts';
 import { checkBeforeOpening, openHostile, readHostileSchema } from './hostile.ts';
 import type { HostileSchema } from './hostile.ts';
@@ -27,6 +28,8 @@ export type UploadVerdict =
       schemaVersion: number;
       /** Sentences about what schema 11 cannot carry, and what no client can read; no content. */
       losses: string[];
+      /** As `meta` will count them. */
+      bytes: number;
     }
   /** `reason` is for the log: it holds nothing of the file's contents. */
   | { verdict: 'corrupt'; reason: string }
@@ -74,7 +77,7 @@ function convert(path: string): UploadVerdict {
     db.pragma('journal_mode = DELETE');
     losses.push(...mendRows(db));
     tidy(db, schema);
-    return { verdict: 'ok', schemaVersion, losses };
+    return { verdict: 'ok', schemaVersion, losses, bytes: db.prepare<[], number>(`SELECT ${USED_BYTES}`).pluck().get()! };
   } finally {
     db.close();
   }

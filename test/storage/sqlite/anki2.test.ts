@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -72,7 +72,11 @@ describe('a healthy upload', () => {
     test(`of schema ${version} becomes a closed file of schema 11 that Anki opens`, async () => {
       const path = newPath();
       await writeFile(path, version === 18 ? schema18 : schema11);
-      assert.deepEqual(prepareUpload(path), { verdict: 'ok', schemaVersion: version, losses: [] });
+      const verdict = prepareUpload(path);
+      assert.ok(verdict.verdict === 'ok');
+      assert.deepEqual(verdict, { verdict: 'ok', schemaVersion: version, losses: [], bytes: verdict.bytes });
+      const { size } = await stat(path);
+      assert.ok(verdict.bytes > 0 && verdict.bytes <= size);
 
       const bytes = await readFile(path);
       assert.deepEqual([bytes[18], bytes[19]], [1, 1], 'no WAL in the header');
@@ -207,7 +211,7 @@ describe('the schema version', () => {
       const path = newPath();
       await writeFile(path, bytes);
       const verdict = prepareUpload(path);
-      assert.deepEqual(verdict, { verdict: 'ok', schemaVersion: Number(version), losses: [] });
+      assert.deepEqual({ ...verdict, bytes: 0 }, { verdict: 'ok', schemaVersion: Number(version), losses: [], bytes: 0 });
       assert.deepEqual(await convertedByAnki([path]), [null]);
     });
   }
