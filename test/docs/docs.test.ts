@@ -4,6 +4,8 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import test from 'node:test';
+import { checkLdapOptions, ldapOptionNames } from '../../lib/auth/ldap/settings.ts';
+import { LOGIN_LIMITS } from '../../lib/auth/login-limits.ts';
 import { readConfigFile } from '../../lib/cli/config-file.ts';
 import { clientAddressSources } from '../../lib/cli/client-address.ts';
 import { helpText } from '../../lib/cli/help.ts';
@@ -70,6 +72,39 @@ test('docs/options.md has every flag, every source of addresses and every option
   const options = [...body.matchAll(/^ {2}(\w+)\?:/gm)].map((match) => match[1]);
   assert.ok(options.length > 10);
   for (const option of options) assert.match(optionsPage, new RegExp(`^\\|.*\`${option}\`.*\\|.*\\|.*\\|$`, 'm'));
+});
+
+test('every flag of every command is on some page', () => {
+  const all = [...pages.values()].join('\n');
+  for (const [flag] of helpText().matchAll(/--[a-z-]+/g)) assert.ok(new RegExp(`${flag}(?![a-z-])`).test(all), flag);
+});
+
+test('where the code tells a number as the default of an option, docs/options.md tells the same', async () => {
+  const source = await readFile(join(ROOT, 'lib/options.ts'), 'utf8');
+  const body = /export interface SyncServerOptions \{(.*?)\n\}/s.exec(source)?.[1] ?? '';
+  const told = [...body.matchAll(/\/\*\*((?:(?!\*\/).)*)\*\/\s+(\w+)\?:/gs)].map(([, comment = '', option = '']) => [option, /[Dd]efault:? ([^.;]*)/.exec(comment)?.[1] ?? ''] as const);
+  const numbers = told.filter(([, text]) => /\d/.test(text));
+  assert.ok(numbers.length >= 10);
+  for (const [option, text] of numbers) {
+    const [, shown = ''] = new RegExp(`^\\| (?:.*, )?\`${option}\`(?:,[^|]*)? \\| (.*?) \\|`, 'm').exec(optionsPage.slice(optionsPage.indexOf('## `createSyncServer'))) ?? [];
+    assert.deepEqual(shown.match(/\d+/g), text.match(/\d+/g), `${option}: ${text} and ${shown}`);
+  }
+});
+
+test('docs/options.md has every limit for logins, with its default', () => {
+  const told = [...optionsPage.matchAll(/^\| (`\w+`(?:, `\w+`)*) \| (\d+(?:, \d+)*) \|/gm)]
+    .flatMap(([, names = '', values = '']) => names.replaceAll('`', '').split(', ').map((name, i) => [name, Number(values.split(', ')[i])] as const));
+  for (const [name, value] of Object.entries(LOGIN_LIMITS)) assert.equal(new Map(told).get(name), value, name);
+});
+
+test('docs/options.md has every option of a directory, with its default', () => {
+  const part = /### Users of an LDAP directory(.*?)\n### /s.exec(optionsPage)?.[1] ?? '';
+  const told = new Map([...part.matchAll(/^\|[^|]*\|[^|]*\| `(\w+)` \| (.*?) \|/gm)].map(([, name = '', value = '']) => [name, value]));
+  assert.deepEqual([...told.keys()].sort(), [...ldapOptionNames].sort());
+  const defaults = checkLdapOptions({ url: 'ldaps://a', bindDn: 'cn=a', bindPassword: 'b', searchBase: 'dc=a' });
+  assert.equal(told.get('timeoutMillis'), String(defaults.timeoutMillis / 1000));
+  assert.equal(told.get('recheckMinutes'), String(defaults.recheckMinutes));
+  assert.equal(told.get('userFilter'), `\`${defaults.userFilter}\``);
 });
 
 test('docs/options.md has every variable and every table of the file, and no page has one that does not exist', () => {

@@ -83,6 +83,8 @@ const KNOWN: Record<keyof LdapOptions, true> = {
   log: true,
 };
 
+export const ldapOptionNames: readonly string[] = Object.keys(KNOWN);
+
 /** @throws TypeError that names the option, and never repeats a password */
 export function checkLdapOptions(options: LdapOptions): LdapSettings {
   for (const name of Object.keys(options)) {
