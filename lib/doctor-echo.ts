@@ -14,6 +14,8 @@ import { packageVersion } from './package-version.ts';
 import { openBody } from './protocol/body.ts';
 import { packedResponse } from './protocol/response.ts';
 
+/** Said where the option `doctor` is false. */
+export const DOCTOR_OFF = 'examinations are switched off';
 /** Of a body, which is counted and dropped. */
 export const MAX_DOCTOR_BODY_BYTES = 128 * 1024 ** 2;
 /** Of a slow body, of the wait before an answer, and of a slow answer, each. */

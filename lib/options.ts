@@ -119,6 +119,8 @@ export interface SyncServerOptions {
   account?: AccountOptions | boolean;
   /** The page at `GET <mount>/`. Default true. */
   landingPage?: boolean;
+  /** Whether the server tells, to whoever asks, how a request arrived: `anki-sync doctor` needs it. Default true. */
+  doctor?: boolean;
   /** The address that the page shows, where the server cannot know it: `https://example.org/anki/`. */
   publicUrl?: string;
   /** Called for each request and event. Default: nothing is logged. */
@@ -126,10 +128,11 @@ export interface SyncServerOptions {
 }
 
 /** Options with their defaults in place. */
-export type CheckedOptions = Omit<SyncServerOptions, 'base' | 'landingPage' | 'log' | 'account'> & {
+export type CheckedOptions = Omit<SyncServerOptions, 'base' | 'landingPage' | 'doctor' | 'log' | 'account'> & {
   account: CheckedAccountOptions | undefined;
   base: string;
   landingPage: boolean;
+  doctor: boolean;
   log: (entry: LogEntry) => void;
   limits: BodyLimits;
 };
@@ -176,6 +179,7 @@ const CHECKS: Record<keyof SyncServerOptions, readonly [Check, string]> = {
   mediaFiles: [object, 'a store, or { module, options }'],
   account: [() => true, 'told by its own check'],
   landingPage: [flag, 'true or false'],
+  doctor: [flag, 'true or false'],
   publicUrl: [(value) => typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value), 'an http:// or https:// URL'],
   log: [callable, 'a function'],
 };
@@ -195,12 +199,13 @@ export function checkOptions(options: SyncServerOptions): CheckedOptions {
     if ((options.environmentUsers ?? []).length > 0) throw new TypeError('options "oidc" and "environmentUsers": users of the environment alone may sign in');
     requireOidcLibrary();
   }
-  const { base, landingPage, log, account, ...others } = options;
+  const { base, landingPage, doctor, log, account, ...others } = options;
   return {
     ...others,
     base: resolve(base ?? './data'),
     account: checkAccountOptions(account),
     landingPage: landingPage ?? true,
+    doctor: doctor ?? true,
     log: log ?? (() => {}),
     limits: {
       ...DEFAULT_BODY_LIMITS,

@@ -1,7 +1,7 @@
 import type { Account } from './account/account.ts';
 import { LastErrors } from './account/last-errors.ts';
 import { runningRequest, type Activity } from './activity.ts';
-import { DoctorEcho } from './doctor-echo.ts';
+import { DOCTOR_OFF, DoctorEcho } from './doctor-echo.ts';
 import { SyncError } from './errors.ts';
 import type { HttpRequest, HttpResponse } from './http.ts';
 import { landing } from './landing.ts';
@@ -69,7 +69,7 @@ class Hall implements SyncServer {
   readonly #active = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
   #account: Promise<Account> | undefined;
-  readonly #doctor: DoctorEcho;
+  readonly #doctor: DoctorEcho | undefined;
   readonly #readiness: Readiness;
   readonly #lastErrors = new LastErrors();
   /** Requests without an answer so far, by their entries of the log, and when they came. */
@@ -78,7 +78,7 @@ class Hall implements SyncServer {
   constructor(options: CheckedOptions, openForwarding?: OpenForwarding) {
     const tell = toldSafely(options.log);
     this.#state = { options, tell, syncs: new SyncLines(tell), maintenance: undefined, isEnding: false };
-    this.#doctor = new DoctorEcho(options);
+    this.#doctor = options.doctor ? new DoctorEcho(options) : undefined;
     this.#readiness = readinessOf(options.base);
     this.ready = openRooms(options, { tell, lost: (words) => this.#lost(words), openForwarding }).then((rooms) => {
       this.#rooms = rooms;
@@ -136,7 +136,7 @@ class Hall implements SyncServer {
   }
 
   async #close(): Promise<void> {
-    this.#doctor.close();
+    this.#doctor?.close();
     await this.ready.catch(() => {});
     await Promise.allSettled(this.#active);
     if (this.#rooms !== undefined) await closeRooms(this.#rooms, await this.#account);
@@ -185,7 +185,10 @@ class Hall implements SyncServer {
     if (this.#rooms === undefined) await this.ready;
     const rooms = this.#rooms!;
     if (route.kind === 'health') return plainText(200, 'ok');
-    if (route.kind === 'doctor') return this.#doctor.respond(http);
+    if (route.kind === 'doctor') {
+      if (this.#doctor === undefined) throw new SyncError('METHOD_UNKNOWN', DOCTOR_OFF);
+      return this.#doctor.respond(http);
+    }
     if (route.kind === 'ready') return this.#readiness(this.#state, rooms, entry);
     if (route.kind === 'account') return (await this.#accountOf(rooms)).respond(http, route.path, entry);
 

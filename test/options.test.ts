@@ -24,6 +24,7 @@ const wrong: Record<string, unknown[]> = {
   hostKeys: [{ issue() {} }],
   loginLimits: [true, 'off', { perUser: 0 }, { perUsers: 5 }, { windowSecs: 1.5 }],
   caseSensitive: ['yes'],
+  doctor: ['no', 0],
   maxPackedBytes: [0, -1, 1.5, '100', NaN],
   threads: [0, 2.5],
   threadHeapMib: [1],

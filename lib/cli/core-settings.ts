@@ -8,7 +8,7 @@ import { UsageError } from './usage-error.ts';
 type CoreOptions = Pick<
   SyncServerOptions,
   | 'threads' | 'threadHeapMib' | 'maxOpenCollections' | 'closeIdleMillis' | 'syncIdleMillis' | 'maxWaitingPerUser' | 'collectionCacheKib'
-  | 'snapshots' | 'landingPage' | 'caseSensitive' | 'appPasswords' | 'passwordChangeEnds'
+  | 'snapshots' | 'landingPage' | 'doctor' | 'caseSensitive' | 'appPasswords' | 'passwordChangeEnds'
 > & { quota?: Quota };
 
 interface NumberSetting {
@@ -32,6 +32,7 @@ const NUMBERS: Readonly<Record<string, NumberSetting>> = {
 
 const SWITCHES: Readonly<Record<string, (value: boolean) => CoreOptions>> = {
   LANDING_PAGE: (landingPage) => ({ landingPage }),
+  DOCTOR: (doctor) => ({ doctor }),
   CASE_SENSITIVE: (caseSensitive) => ({ caseSensitive }),
   APP_PASSWORDS: (appPasswords) => ({ appPasswords }),
 };

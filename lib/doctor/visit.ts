@@ -28,8 +28,8 @@ export interface DoctorOptions {
   found?: ((finding: Finding) => void) | undefined;
 }
 
-/** What answers there. `older`: ours, before it knew examinations. */
-export type Kind = 'ours' | 'older' | 'other-server' | 'unknown';
+/** What answers there. `older`: ours, before it knew examinations; `closed`: ours, which answers none. */
+export type Kind = 'ours' | 'older' | 'closed' | 'other-server' | 'unknown';
 
 export interface Visit {
   readonly options: DoctorOptions;

@@ -26,11 +26,11 @@ test('a file is weaker than the environment, and the environment than flags', as
 });
 
 test('TOML and JSON say the same', async (t) => {
-  const toml = await fileOf(t, 'threads = 2\ncase_sensitive = true\n[snapshots]\nmax_mib = 5\n[ldap]\nurl = ["ldaps://a", "ldaps://b"]\nsearch_base = "dc=a"\n');
-  const json = await fileOf(t, JSON.stringify({ threads: 2, case_sensitive: true, snapshots: { max_mib: 5 }, ldap: { url: ['ldaps://a', 'ldaps://b'], search_base: 'dc=a' } }), 'x.json');
+  const toml = await fileOf(t, 'threads = 2\ncase_sensitive = true\ndoctor = false\n[snapshots]\nmax_mib = 5\n[ldap]\nurl = ["ldaps://a", "ldaps://b"]\nsearch_base = "dc=a"\n');
+  const json = await fileOf(t, JSON.stringify({ threads: 2, case_sensitive: true, doctor: false, snapshots: { max_mib: 5 }, ldap: { url: ['ldaps://a', 'ldaps://b'], search_base: 'dc=a' } }), 'x.json');
   for (const file of [toml, json]) {
     const { core, ldap } = settings(['--config', file]);
-    assert.deepEqual(core, { threads: 2, caseSensitive: true, snapshots: { maxBytes: 5 * 1024 ** 2 } });
+    assert.deepEqual(core, { threads: 2, caseSensitive: true, doctor: false, snapshots: { maxBytes: 5 * 1024 ** 2 } });
     assert.deepEqual(ldap, { url: ['ldaps://a', 'ldaps://b'], searchBase: 'dc=a' });
   }
 });

@@ -40,6 +40,15 @@ test('a request is told how it arrived: path, chunks, bytes, names of headers an
   assert.deepEqual([(counted.json() as DoctorReport).chunked, (counted.json() as DoctorReport).contentLength], [false, 10]);
 });
 
+test('where it is switched off, no request is told anything, at either path', async () => {
+  await using server = await runningServer({ doctor: false });
+  const client = new RawClient(server.url);
+  for (const path of ['sync/doctor', 'msync/doctor?bytes=1000', 'sync/sync/doctor/']) {
+    const { status, text } = await client.send('POST', path, {});
+    assert.deepEqual([status, text()], [400, 'METHOD_UNKNOWN: examinations are switched off']);
+  }
+});
+
 test('it is asked by POST alone, and answers as the steps of a sync do', async (t) => {
   const client = new RawClient((await started(t)).url);
   assert.equal((await client.get('sync/doctor')).status, 405);

@@ -49,6 +49,15 @@ describe('A server', { concurrency: 3 }, () => {
     assert.ok(findings.some(({ check, mark }) => check === 'media state' && mark === 'right'));
   });
 
+  test('that answers no examinations', async (t) => {
+    const server = await runningServer({ doctor: false });
+    t.after(() => server.stop());
+    const findings = await examined(server.url, { user: { name: 'kim', password: PASSWORD } });
+    assert.deepEqual([wrongOf(findings), warningsOf(findings).filter((code) => code === 'SERVER_OLD')], [[], []]);
+    assert.match(findings.find(({ check }) => check === 'version')!.words, /answers no examinations .*DOCTOR/);
+    assert.ok(findings.some(({ check, mark }) => check === 'media state' && mark === 'right'));
+  });
+
   for (const [minutes, words] of [[-10, /10 minutes behind/], [180, /3 hours ahead of/]] as const) {
     test(`whose clock is ${minutes} minutes off`, async (t) => {
       const findings = await examined(await saying(t, ({ timeMillis }) => ({ timeMillis: timeMillis + minutes * 60_000 })));

@@ -1,6 +1,6 @@
 /** The server's version beside that of this command. */
 import { packageVersion } from '../../package-version.ts';
-import { right, warning, type Finding } from '../finding.ts';
+import { right, skipped, warning, type Finding } from '../finding.ts';
 import type { Visit } from '../visit.ts';
 import { quoted } from '../words.ts';
 
@@ -9,6 +9,7 @@ const CHECK = 'version';
 export async function checkVersion({ kind, report }: Visit): Promise<Finding[]> {
   const own = packageVersion();
   if (kind === 'older') return [warning(CHECK, 'SERVER_OLD', `the server is older than this command (${own}), and cannot be examined as a whole`)];
+  if (kind === 'closed') return [skipped(CHECK, 'the server answers no examinations (its option doctor, DOCTOR, is false): switch them on for this, and much more is seen')];
   if (report === undefined) return [];
   if (isOlder(report.version, own)) return [warning(CHECK, 'SERVER_OLD', `the server is ${quoted(report.version)}, and this command ${own}`)];
   return [right(CHECK, quoted(report.version))];

@@ -1,4 +1,5 @@
 /** Whether a sync server answers, and if not, who does instead. */
+import { DOCTOR_OFF } from '../../doctor-echo.ts';
 import { right, skipped, wrong, type Finding } from '../finding.ts';
 import { isOurs, reportIn } from '../report.ts';
 import { step, type Visit } from '../visit.ts';
@@ -27,9 +28,9 @@ export async function checkServer(visit: Visit): Promise<Finding[]> {
   const kind = await kindOf(visit, answer);
   if (kind !== undefined) {
     visit.kind = kind;
-    return kind === 'older'
-      ? [right(CHECK, 'anki-sync answers')]
-      : [right(CHECK, 'a sync server answers, which is not anki-sync: some checks need --user, and some are left out')];
+    return kind === 'other-server'
+      ? [right(CHECK, 'a sync server answers, which is not anki-sync: some checks need --user, and some are left out')]
+      : [right(CHECK, 'anki-sync answers')];
   }
   if (isOurs(answer, 'BUSY')) {
     visit.over = true;
@@ -40,8 +41,8 @@ export async function checkServer(visit: Visit): Promise<Finding[]> {
 }
 
 /** By what servers answer to a method that they do not know, and to a key that they did not issue. */
-async function kindOf(visit: Visit, answer: Answer): Promise<'older' | 'other-server' | undefined> {
-  if (isOurs(answer, 'METHOD_UNKNOWN')) return 'older';
+async function kindOf(visit: Visit, answer: Answer): Promise<Exclude<Visit['kind'], 'ours' | 'unknown'> | undefined> {
+  if (isOurs(answer, 'METHOD_UNKNOWN')) return answer.body.includes(DOCTOR_OFF) ? 'closed' : 'older';
   if (answer.status !== 400 || isPage(answer)) return undefined;
   try {
     // the official server and its relatives have POST alone there, and GET for their health
