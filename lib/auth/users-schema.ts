@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, existsSync, linkSync, mkdirSync, openSync, readdirSync, renameSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { removeFile, syncFile, syncFolder } from '../storage/files/durable.ts';
 import { shellWord } from '../way-back.ts';
@@ -158,7 +158,10 @@ function makeFile(path: string): void {
     for (let made = folder; made.length >= created.length; made = dirname(made)) syncFolder(dirname(made));
   }
   // never opened when it exists: closing a second handle would drop this process's SQLite locks on the file
-  if (existsSync(path)) return;
+  if (existsSync(path)) {
+    removeUnfinished(path);
+    return;
+  }
   // made beside its place: an empty file there is always one that was damaged
   const near = `${path}.new-${randomBytes(6).toString('hex')}`;
   closeSync(openSync(near, 'wx', 0o600));
@@ -171,10 +174,31 @@ function makeFile(path: string): void {
     }
     syncFile(near);
     putInPlace(near, path);
+  } catch (error) {
+    // that of another process will do
+    if (!existsSync(path)) throw error;
   } finally {
     removeFile(near);
   }
   syncFolder(folder);
+}
+
+/** A database is made in a moment. */
+const DEAD_AFTER_MILLIS = 60 * 60_000;
+
+/**
+ * What a process left that was killed while it made the database. With the database in its place, nobody needs another one: a process that was
+ * held up for an hour goes on with the one that is there.
+ */
+function removeUnfinished(path: string): void {
+  try {
+    for (const name of readdirSync(dirname(path)).filter((each) => each.startsWith(`${basename(path)}.new-`))) {
+      const left = join(dirname(path), name);
+      if (Date.now() - statSync(left).mtimeMs >= DEAD_AFTER_MILLIS) removeFile(left);
+    }
+  } catch {
+    // another process was faster, or the disk refuses: users sign in all the same
+  }
 }
 
 /** Not over one that another process has made meanwhile. */

@@ -2,7 +2,7 @@
  * A backup is a data folder of its own, with a manifest: collections and media indexes as of one moment each, between two
  * syncs, with their media files, and the users with their passwords and keys. Made beside its place, checked, then renamed.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
@@ -14,6 +14,7 @@ import { makeFolder, syncFile, syncFolder } from '../storage/files/durable.ts';
 import { BackupError, MANIFEST, type BackedUpUser, type Manifest } from './manifest.ts';
 import { copyMediaFiles, indexedFiles, placeInBackup, type IndexedFile } from './media.ts';
 import { copyUsersDatabase, openSource, type BackupSource } from './source.ts';
+import { beginBackup, removeDeadBackups, type UnfinishedBackup } from './unfinished.ts';
 import { writeZip } from './zip.ts';
 
 export interface BackupOptions {
@@ -26,6 +27,8 @@ export interface BackupOptions {
   /** After each media file, with the bytes of all of the user. */
   copied(bytes: number, ofBytes: number): void;
   found(finding: Finding): void;
+  /** What a backup beside this one left that was killed, and is removed now. */
+  removed?(path: string): void;
 }
 
 type Known = BackedUpUser & { id: string | null };
@@ -37,17 +40,21 @@ export async function makeBackup(options: BackupOptions): Promise<Manifest> {
   const zip = to.endsWith('.zip');
   if (existsSync(to) && (zip || !statSync(to).isDirectory() || readdirSync(to).length > 0)) throw new BackupError(`${to} exists already, and is not overwritten`);
   if (`${to}/`.startsWith(`${base}/`)) throw new BackupError('a backup must lie outside of the data folder');
-  const work = `${to}.partial-${randomBytes(4).toString('hex')}`;
   makeFolder(dirname(to));
+  // before there is less room than there could be
+  for (const path of removeDeadBackups(dirname(to))) options.removed?.(path);
   const source = await openSource(base);
+  let unfinished: UnfinishedBackup | undefined;
   try {
-    mkdirSync(work, { mode: 0o700 });
+    unfinished = beginBackup(to);
+    const work = unfinished.folder;
     const manifest = await fill(base, work, source, options);
     syncFoldersBelow(work);
     writeFileSync(join(work, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
     syncFile(join(work, MANIFEST));
     if (zip) await writeZip(work, manifest, to);
     else {
+      unfinished.letGo();
       syncFolder(work);
       renameSync(work, to);
     }
@@ -55,7 +62,8 @@ export async function makeBackup(options: BackupOptions): Promise<Manifest> {
     return manifest;
   } finally {
     await source.close();
-    rmSync(work, { recursive: true, force: true });
+    unfinished?.letGo();
+    if (unfinished !== undefined) rmSync(unfinished.folder, { recursive: true, force: true });
   }
 }
 

@@ -29,6 +29,9 @@ export async function backup(args: string[], { env, homeFolder, output, errors }
       bar.add(0);
     },
     copied: (bytes, ofBytes) => bar.add(bytes, ofBytes),
+    removed(path) {
+      output.write(`removed ${path}, which a backup left that was cut off\n`);
+    },
     found({ about, text }) {
       problems += 1;
       bar.clear();

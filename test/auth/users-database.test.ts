@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
@@ -168,6 +168,19 @@ test('a new database appears as a whole, with rights for its owner alone, and no
     assert.deepEqual(names.filter((name) => name.includes('.new')), []);
     assert.equal(statSync(usersDatabasePath(base)).mode & 0o777, 0o600);
   });
+});
+
+test('what a process left that was killed while it made the database goes once it is old, and never what may be in use', async () => {
+  const base = dataFolder();
+  await (await UsersDatabase.open(base)).close();
+  const folder = join(base, '.anki-sync');
+  const longAgo = new Date(Date.now() - 2 * 60 * 60_000);
+  for (const name of ['users.db.new-000000000000', 'users.db.new-000000000000-journal', 'users.db.new-111111111111', 'users.db.kept']) {
+    writeFileSync(join(folder, name), 'half of it');
+    if (!name.includes('-1')) utimesSync(join(folder, name), longAgo, longAgo);
+  }
+  await (await UsersDatabase.open(base)).close();
+  assert.deepEqual(readdirSync(folder).filter((name) => /new|kept/.test(name)).sort(), ['users.db.kept', 'users.db.new-111111111111']);
 });
 
 test('what the disk refuses is 503 by its kind, and never a wrong password', () => {
