@@ -24,7 +24,7 @@ export function quotaWords(what: 'collection' | 'media', bytes: number, most: nu
     : `Your media ${sizes}. Your files on this device are fine, and your cards sync as before. Please delete some media.`;
 }
 
-/** At the beginning of a sync that goes on: desktops show it as HTML. */
+/** Told at the beginning of a sync that goes on: desktops show it at its end, as HTML. */
 export function overQuotaWords(bytes: number, most: number): string {
   const mib = (count: number): string => (count / 1024 ** 2).toFixed(1);
   return `Your collection has ${mib(bytes)} MiB, and the sync server allows ${mib(most)} MiB. Your cards are synced all the same, and nothing is lost. `

@@ -197,6 +197,7 @@ test('a quota is set for one user, told in sizes, and holds for devices at once;
   assert.match(words(page), /May have cards up to 10 KiB \(this user alone\), media without limit \(this user alone\)/);
   assert.match(page.text, /name="collection"[^>]* value="10 KiB"[^]*name="media"[^>]* value="off"/);
   assert.match(await message(), /^Your collection has 0\.\d MiB, and the sync server allows 0\.0 MiB/);
+  assert.match(words(await ada.get('/users')), /bob over the quota 1/);
   assert.match(words(await bob.get('/collection')), /Size of the cards [\d.]+ KiB of at most 10 KiB/);
 
   await set('', '');

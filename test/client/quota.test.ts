@@ -168,13 +168,24 @@ test('a client reads that its media are too much, once at each sync; cards, dele
   assert.deepEqual(await phone.mediaFiles(), await laptop.mediaFiles());
   assert.deepEqual(Object.keys(await phone.mediaFiles()).sort(), ['b2.png', 'c1.png', 'c2.png', 'c3.png', 'small.png']);
 
+  // one that is behind too many bytes of new files waits, until those are not sent any more
+  await laptop.do('media_write', { files: [{ name: 'a.png', bytes: 3_000_000 }] });
+  await laptop.do('media_trash', { names: ['c1.png'] });
+  assert.match(await refusal(laptop.sync({ media: true })), /^Your media would have 3\.\d MiB/);
+  await phone.sync({ media: true });
+  assert.ok('c1.png' in (await phone.mediaFiles()));
+  await laptop.do('media_trash', { names: ['a.png'] });
+  await laptop.sync({ media: true });
+  await phone.sync({ media: true });
+  assert.deepEqual(Object.keys(await phone.mediaFiles()).sort(), ['b2.png', 'c2.png', 'c3.png', 'small.png']);
+
   // and so does whoever runs the server
-  await phone.do('media_write', { files: [{ name: 'd.png', bytes: 500_000 }] });
+  await phone.do('media_write', { files: [{ name: 'd.png', bytes: 700_000 }] });
   assert.match(await refusal(phone.sync({ media: true })), WORDS);
   await user('quota', 'kim', '--media', 'off');
   await phone.sync({ media: true });
   await laptop.sync({ media: true });
   assert.deepEqual(await laptop.mediaFiles(), await phone.mediaFiles());
-  assert.equal(Object.keys(await laptop.mediaFiles()).length, 6);
+  assert.equal(Object.keys(await laptop.mediaFiles()).length, 5);
   assert.match(await server.line(/event=user\.quota .*media without limit/), /user=kim .*by the command line/);
 });

@@ -72,7 +72,9 @@ async function rowOf(room: AccountRoom, { home }: SignedInVisit, user: UserEntry
   const instead = overview === 'syncing' ? 'syncing' : overview === 'failed' ? 'unreadable' : '–';
   const size = (number: number | undefined): string => (number === undefined ? instead : bytes(number));
   const { collection, media } = typeof overview === 'string' ? {} : overview;
-  const marks = marksOf(room, user).map((mark) => html`<br><span class="quiet">${mark}</span>`);
+  const { maxCollectionBytes = Infinity, maxMediaBytes = Infinity } = await room.quotas.of(user);
+  const isOver = (collection?.bytes ?? 0) > maxCollectionBytes || (media?.totalBytes ?? 0) > maxMediaBytes;
+  const marks = [...marksOf(room, user), ...(isOver ? ['over the quota'] : [])].map((mark) => html`<br><span class="quiet">${mark}</span>`);
   return html`<tr><th scope="row"><a href="${home}/users/${user.id}"><bdi>${user.loginName}</bdi></a>${marks}</th>
 <td>${devices.length}</td><td>${lastSyncSecs === 0 ? 'none known' : moment(lastSyncSecs * 1000)}</td>
 <td class="number">${size(collection?.bytes)}</td><td class="number">${size(media?.totalBytes)}</td>
