@@ -4,7 +4,8 @@
  * real Anki clients. Installs what is missing (Caddy as root on Debian, Anki into the project's cache), plays the story with each, and
  * prints `N passed, N failed`. With --keep, all of it stays up until Ctrl+C.
  */
-import { buildCurrentCaddy, caddyAtPath, caddyOwnHost, CURRENT_CADDY_VERSION, currentCaddy, DEBIAN_CADDY } from '../test/proxies/caddy.ts';
+import { caddyAtPath, caddyOwnHost, DEBIAN_CADDY } from '../test/proxies/caddy.ts';
+import { buildCurrentCaddy, CaddyMissing, CURRENT_CADDY_VERSION, currentCaddy } from '../test/proxies/current-caddy.ts';
 import { proxiesMissing } from '../test/proxies/debian.ts';
 import { tryProxies } from './try-proxy.ts';
 
@@ -13,10 +14,10 @@ if (missing !== false) {
   console.error(missing);
   process.exit(1);
 }
-if (currentCaddy() === undefined) console.log(`building Caddy ${CURRENT_CADDY_VERSION}: some minutes, and only this time`);
+if ('missing' in currentCaddy()) console.log(`building Caddy ${CURRENT_CADDY_VERSION}: some minutes, and only this time`);
 const current = await buildCurrentCaddy().catch((error: unknown) => {
-  const why = error instanceof Error ? error.message.trim().split('\n').at(-1) : String(error);
-  console.log(`skipped: Caddy ${CURRENT_CADDY_VERSION} cannot be built here: ${why}`);
+  if (!(error instanceof CaddyMissing)) throw error;
+  console.log(`skipped: ${error.message}`);
   return undefined;
 });
 const both: [name: string, command: string][] = [["Debian's Caddy", DEBIAN_CADDY]];

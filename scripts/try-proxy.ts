@@ -7,7 +7,7 @@ import { AnkiDevices } from '../test/client/devices.ts';
 import type { MountedServer } from '../test/client/mounts.ts';
 import { essentials } from '../test/client/scenarios/essentials.ts';
 import { Stage } from '../test/client/stage.ts';
-import { accountPage, clientAddress, mountBehind } from '../test/proxies/behind-proxy.ts';
+import { accountPage, clientAddress, mountBehind, oldForms } from '../test/proxies/behind-proxy.ts';
 import { testCertificates, trustTestCertificates } from '../test/proxies/certificates.ts';
 import type { Proxy } from '../test/proxies/proxy.ts';
 import { playSteps, untilStopped } from './story.ts';
@@ -20,7 +20,7 @@ interface Story {
   folder: string;
 }
 
-const scenarios = [...essentials, accountPage, clientAddress];
+const scenarios = [...essentials, oldForms, accountPage, clientAddress];
 const users = { ...Object.fromEntries(scenarios.map((_scenario, i) => [`u${i + 1}`, `secret ${i + 1}`])), kim: KIM };
 
 const steps = scenarios.map(({ name, run }, i) => [name, async ({ server, devices, folder }: Story) => {

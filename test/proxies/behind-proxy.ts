@@ -1,7 +1,9 @@
 /** Ours standalone behind a real proxy, for the scenarios of real clients: those that a proxy could spoil. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { gzipSync } from 'node:zlib';
 import { Visitor } from '../account/visitor.ts';
 import type { Mount, MountedServer } from '../client/mounts.ts';
 import { standalone } from '../client/mounts.ts';
@@ -13,6 +15,7 @@ import { media } from '../client/scenarios/media.ts';
 import { normalSync } from '../client/scenarios/normal-sync.ts';
 import { signingIn } from '../client/scenarios/signing-in.ts';
 import type { Scenario } from '../client/stage.ts';
+import { contentType, pythonForm, PYTHON_BOUNDARY, REQWEST_BOUNDARY, rustForm } from '../protocol/forms.ts';
 import { until } from '../server/until.ts';
 import { freePort, startProxy, type Proxy } from './proxy.ts';
 
@@ -58,6 +61,35 @@ export const clientAddress: Scenario = {
   },
 };
 
+/** Desktops before 2.1.57 and AnkiDroid before 2.16, whose Pythons and telephones are not at hand: what they were seen to send. */
+export const oldForms: Scenario = {
+  name: 'forms of old clients arrive, small and large, with a length and in pieces, and so does the key that they write into an address',
+  async run({ user, password, server: { endpoint } }) {
+    const post = async (path: string, boundary: string, form: Buffer, inPieces = false): Promise<string> => {
+      const body = inPieces ? ReadableStream.from([form.subarray(0, 100), form.subarray(100)]) : new Uint8Array(form);
+      const response = await fetch(endpoint + path, { method: 'POST', headers: { 'content-type': contentType(boundary) }, body, duplex: 'half' });
+      const text = await response.text();
+      assert.equal(response.status, 200, `${path}: ${text}`);
+      return text;
+    };
+    const gzip = (value: object): Buffer => gzipSync(JSON.stringify(value));
+    const { key } = JSON.parse(await post('sync/hostKey', REQWEST_BOUNDARY, rustForm(gzip({ u: user, p: password }), { c: '1' }))) as { key: string };
+    const asked = gzip({ v: 10, cv: 'ankidesktop,2.1.50,lin' });
+    for (const inPieces of [false, true]) {
+      const desktop = rustForm(asked, { c: '1', k: key, s: 'abcdefgh' });
+      assert.equal(JSON.parse(await post('sync/meta', REQWEST_BOUNDARY, desktop, inPieces)).cont, true);
+      const telephone = pythonForm({ c: '1', k: key, s: 'abcdefgh' }, asked);
+      assert.equal(JSON.parse(await post('sync/meta', PYTHON_BOUNDARY, telephone, inPieces)).cont, true);
+      // more than sites let pass by themselves, and no collection
+      const upload = rustForm(gzipSync(randomBytes(3_000_000)), { c: '1', k: key, s: 'abcdefgh' });
+      assert.match(await post('sync/upload', REQWEST_BOUNDARY, upload, inPieces), /upload was corrupt/);
+    }
+    const { data } = (await (await fetch(`${endpoint}msync/begin?k=${key}&v=ankidesktop,2.1.26,lin`)).json()) as { data: { sk: string } };
+    const changes = pythonForm({ c: '1', sk: data.sk }, gzip({ lastUsn: 0 }));
+    assert.deepEqual(JSON.parse(await post('msync/mediaChanges', PYTHON_BOUNDARY, changes)), { data: [], err: '' });
+  },
+};
+
 export function mountBehind(proxy: Proxy): Mount {
   return {
     name: `behind ${proxy.name}`,
@@ -83,7 +115,7 @@ export function mountBehind(proxy: Proxy): Mount {
 
 export function playBehind(proxy: Proxy): void {
   const all = [...signingIn, ...normalSync, ...largeAndLate, ...media, ...essentials, ...restarts];
-  runScenarios(mountBehind(proxy), 'Real clients', [...PLAYED.map((name) => scenario(all, name)), accountPage, clientAddress]);
+  runScenarios(mountBehind(proxy), 'Real clients', [...PLAYED.map((name) => scenario(all, name)), oldForms, accountPage, clientAddress]);
 }
 
 function scenario(all: readonly Scenario[], name: string): Scenario {

@@ -1,7 +1,8 @@
 import { test } from 'node:test';
 import { playBehind } from './behind-proxy.ts';
-import { caddyAtPath, caddyOwnHost, caddySeveralServers, currentCaddy, CURRENT_CADDY_VERSION, DEBIAN_CADDY } from './caddy.ts';
+import { caddyAtPath, caddyOwnHost, caddySeveralServers, DEBIAN_CADDY } from './caddy.ts';
 import { trustTestCertificates } from './certificates.ts';
+import { currentCaddy, CURRENT_CADDY_VERSION } from './current-caddy.ts';
 import { proxiesMissing } from './debian.ts';
 import { wireThrough } from './wire.ts';
 
@@ -19,13 +20,13 @@ if (skip !== false) {
 }
 
 const current = currentCaddy();
-if (current === undefined) {
-  test(`Caddy ${CURRENT_CADDY_VERSION} in front`, { skip: 'it takes minutes to build: npm run try:caddy does, and keeps it for this suite' }, () => {});
+if ('missing' in current) {
+  test(`Caddy ${CURRENT_CADDY_VERSION} in front`, { skip: current.missing }, () => {});
 } else {
   const name = `Caddy ${CURRENT_CADDY_VERSION}`;
-  for (const proxy of [caddyAtPath(name, current), caddyOwnHost(name, current)]) {
+  for (const proxy of [caddyAtPath(name, current.command), caddyOwnHost(name, current.command)]) {
     wireThrough(proxy);
     playBehind(proxy);
   }
-  wireThrough(caddySeveralServers(name, current));
+  wireThrough(caddySeveralServers(name, current.command));
 }

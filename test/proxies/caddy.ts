@@ -1,36 +1,11 @@
 /** Caddy with the files of adapters/caddy: Debian's, and a current one. */
-import { constants, existsSync } from 'node:fs';
-import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { run } from '../oracle/anki-python.ts';
+import { CACHE } from './current-caddy.ts';
 import { shipped, type Launch, type Plan, type Proxy } from './proxy.ts';
 
 export const DEBIAN_CADDY = '/usr/bin/caddy';
-export const CURRENT_CADDY_VERSION = 'v2.11.9';
-const CACHE = fileURLToPath(new URL('../../.cache/', import.meta.url));
-const CURRENT_CADDY = join(CACHE, `caddy-${CURRENT_CADDY_VERSION}`, 'caddy');
-
-/** Path of the current Caddy, or undefined where it was not built yet: `npm run try:caddy` does that. */
-export function currentCaddy(): string | undefined {
-  return existsSync(CURRENT_CADDY) ? CURRENT_CADDY : undefined;
-}
-
-/** Builds it through the Go module proxy: some minutes. @throws where there is no Go, or no proxy */
-export async function buildCurrentCaddy(): Promise<string> {
-  if (existsSync(CURRENT_CADDY)) return CURRENT_CADDY;
-  const folder = join(CACHE, `caddy-${CURRENT_CADDY_VERSION}.${process.pid}`);
-  await mkdir(folder, { recursive: true });
-  try {
-    const env = { ...process.env, GOBIN: folder, GOTOOLCHAIN: 'local', GOFLAGS: '-trimpath' };
-    await run('go', ['install', `github.com/caddyserver/caddy/v2/cmd/caddy@${CURRENT_CADDY_VERSION}`], { env });
-    await rename(folder, join(CACHE, `caddy-${CURRENT_CADDY_VERSION}`));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-  return CURRENT_CADDY;
-}
-
 export const caddyAtPath = (name: string, command: string): Proxy => ({
   name: `${name}, at a path`,
   scheme: 'http',
