@@ -86,10 +86,10 @@ function printSuite(name: string, suite: Suite): void {
   if (suite.failed > 0 && suite.output.trim() !== '') console.log(`    it printed:\n${suite.output.trimEnd().replaceAll(/^/gm, '    | ')}`);
 }
 
-/** Suites whose names are `Real clients …, mount`. */
+/** Suites whose names are `Real clients …, mount` or `Large media, mount`. */
 function addToMatrix(matrix: Matrix, { inside }: Suite): void {
   for (const { suite, test, outcome } of inside) {
-    const mount = /^Real clients[^,]*, (.+)$/.exec(suite)?.[1];
+    const mount = /^(?:Real clients|Large media)[^,]*, (.+)$/.exec(suite)?.[1];
     if (mount === undefined) continue;
     const row = matrix.get(test) ?? new Map();
     matrix.set(test, row.set(mount, outcome));

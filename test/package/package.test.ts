@@ -146,6 +146,28 @@ test('strict TypeScript applications mount it in Fastify, Koa, Hono and as a fet
   await compile(consumer, 'applications.ts', { skipLibCheck: true });
 });
 
+for (const [name, settings] of Object.entries({
+  node16: { module: 'node16', moduleResolution: 'node16' },
+  nodenext: { module: 'nodenext', moduleResolution: 'nodenext' },
+  bundler: { module: 'esnext', moduleResolution: 'bundler' },
+})) {
+  test(`types of every export are found by moduleResolution ${name}, and are not just any`, async () => {
+    const { exports } = JSON.parse(await readFile(join(consumer, 'node_modules/anki-sync-middleware/package.json'), 'utf8')) as { exports: Record<string, unknown> };
+    const paths = Object.keys(exports).filter((path) => !path.endsWith('.json'));
+    await writeFile(join(consumer, 'exports.ts'), paths.map((path, i) => `
+      import * as export${i} from 'anki-sync-middleware${path.slice(1)}';
+      // of an "any" this would be true
+      export const typed${i}: 0 extends 1 & typeof export${i} ? never : true = true;
+    `).join(''));
+    await compile(consumer, 'exports.ts', { ...settings, skipLibCheck: true });
+    await writeFile(join(consumer, 'wrong.ts'), `
+      import { createSyncServer } from 'anki-sync-middleware';
+      createSyncServer({ bas: './data' });
+    `);
+    await assert.rejects(compile(consumer, 'wrong.ts', { ...settings, skipLibCheck: true }), /'bas' does not exist/);
+  });
+}
+
 test('who has none of the frameworks, nor their types, compiles all the same', async () => {
   const bare = join(folder, 'bare');
   for (const name of ['anki-sync-middleware', '@types/node', 'undici-types', '@types/better-sqlite3']) {
