@@ -268,6 +268,8 @@ export const WRITES = {
       if (!awaited && others.includes(issuer)) return { refused: 'another subject' };
       if (!awaited && !signIn.linkExisting) return { refused: others.length > 0 ? 'another subject' : 'another account' };
       db.prepare('DELETE FROM oidc_subjects WHERE user_id = ? AND issuer = ?').run(known.id, issuer);
+      // a browser in which somebody else was this user must not stay so
+      endPageSessions(context, known.id);
     }
     const { id } = known ?? WRITES.ensureUser(context, loginName, null, true);
     // one whom a directory knows too goes on being looked up there

@@ -9,9 +9,10 @@ import { createSyncServer, type LogEntry, type OidcOptions, type SyncServer } fr
 import { Browser } from '../auth/oidc/browser.ts';
 import { PEOPLE, RealProvider } from '../auth/oidc/provider.ts';
 import { options } from '../auth/oidc/sign-in.ts';
-import { dataFolder, notice } from './visitor.ts';
+import { dataFolder, manage, notice } from './visitor.ts';
 
 interface Running {
+  base: string;
   home: string;
   provider: RealProvider;
   log: LogEntry[];
@@ -37,6 +38,7 @@ async function setUp(t: TestContext): Promise<Running> {
     return started;
   };
   const running: Running = {
+    base,
     home,
     provider,
     log,
@@ -107,10 +109,12 @@ test('the way back is worth nothing in another browser, nor without a beginning'
 
 test('a request that names another host leads nobody there: the address to come back to has to be set', async (t) => {
   const { sync, log } = await setUp(t);
-  const answer = await sync.handle({ method: 'GET', url: '/account/oidc/example', headers: { host: 'elsewhere.example' }, body: null });
-  assert.deepEqual([answer.status, answer.headers['location']], [503, undefined]);
-  assert.match(String(answer.body), /not set up completely/);
-  assert.deepEqual([log.at(-1)?.code, /PUBLIC_URL/.test(log.at(-1)?.detail ?? '')], ['PUBLIC_URL_MISSING', true]);
+  for (const host of ['elsewhere.example', 'no host at all', '[::1', '']) {
+    const answer = await sync.handle({ method: 'GET', url: '/account/oidc/example', headers: { host }, body: null });
+    assert.deepEqual([answer.status, answer.headers['location']], [503, undefined], host);
+    assert.match(String(answer.body), /not set up completely/);
+    assert.deepEqual([log.at(-1)?.code, /PUBLIC_URL/.test(log.at(-1)?.detail ?? '')], ['PUBLIC_URL_MISSING', true]);
+  }
 });
 
 test('a provider that is down, or that nobody knows, is told in words', async (t) => {
@@ -161,6 +165,18 @@ test('a provider that is no longer one, or another one under its id, signs out w
   assert.equal(await isSignedIn(gone, home), false);
   await restart([options(provider)]);
   assert.deepEqual([await isSignedIn(stays, home), await isSignedIn(replaced, home), await isSignedIn(gone, home)], [true, false, false]);
+});
+
+test('a user who is given to another account of the provider is signed out in the browsers of the one before', async (t) => {
+  const running = await setUp(t);
+  const { home, base } = running;
+  const before = await signedIn(running);
+  await manage(base, (auth) => auth.users.awaitSubject('ada', Math.floor(Date.now() / 1000) + 600));
+  assert.ok(await isSignedIn(before, home));
+  const eve = new Browser();
+  const back = await eve.signIn(`${home}/oidc/example`, `${home}/oidc/example/callback`, { user: 'eve', password: PEOPLE['eve']!.password });
+  assert.equal((await textOf(eve, back)).status, 303);
+  assert.deepEqual([await isSignedIn(before, home), await isSignedIn(eve, home)], [false, true]);
 });
 
 const deleteForm = async (browser: Browser, home: string): Promise<string | undefined> => {

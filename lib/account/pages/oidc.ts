@@ -28,7 +28,7 @@ async function begun(room: AccountRoom, visit: Visit, fresh: boolean): Promise<R
  * send the code of its visitor there.
  */
 function requireOwnAddress({ publicUrl }: AccountRoom, { serverUrl }: Visit): void {
-  if (publicUrl !== undefined || isThisMachine(new URL(serverUrl).hostname)) return;
+  if (publicUrl !== undefined || (URL.canParse(serverUrl) && isThisMachine(new URL(serverUrl).hostname))) return;
   throw new PageError(503, 'Signing in this way is not set up completely. Please tell the administrator of this server.', {
     code: 'PUBLIC_URL_MISSING',
     detail: 'single sign-on needs PUBLIC_URL (publicUrl): the address that people open, as registered at the provider',
