@@ -30,11 +30,17 @@ test("the README's first command ends in a server with a first user, who can sig
   });
   let user: string[] = [];
   let url = '';
+  const said: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
+    said.push(line);
     user = /^created the user "(.*)" with the password (\S+)$/.exec(line)?.slice(1) ?? user;
     url = /^listening on .*enter (\S+) in Anki/.exec(line)?.[1] ?? '';
     if (url !== '') break;
   }
+  // what the README shows of it
+  const [, shown = ''] = /once, and the address to enter:\n\n```\n(.*?)\n```/s.exec(readme) ?? [];
+  const stripped = (text: string): string => text.replace(/password \S+/, 'password').replace(/ --base \S+$/, '').replaceAll(/(port |:)\d+/g, '$1');
+  assert.deepEqual(shown.split('\n').map(stripped), said.filter((line) => /^(created|it is shown|listening)/.test(line)).map(stripped));
   await new RawClient(url).hostKey(user[0] ?? '', user[1] ?? '');
 
   // what npm is told, the server hears

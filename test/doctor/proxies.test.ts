@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import express from 'express';
 import { expressSync } from '../../adapters/express/index.ts';
+import { DEFAULT_SLOW_SECS } from '../../lib/doctor/visit.ts';
 import { runningServer } from '../server/running-server.ts';
 import { examined, warningsOf, wordsOf, wrongOf } from './examined.ts';
 import { brokenProxy, listening, type ProxyFaults } from './proxy.ts';
@@ -94,6 +95,12 @@ describe('A server behind a proxy', { concurrency: 4 }, () => {
     const findings = await examined(await behind(t, { answerMillis: 5_000 }), { slowSecs: 9 });
     assert.deepEqual(wrongOf(findings), ['PROXY_TIMEOUT']);
     assert.ok(findings.some(({ words }) => /^an answer that begins after 9 s is ended after .*: 504 by broken$/.test(words)), JSON.stringify(findings));
+  });
+
+  test('that waits the 30 seconds of many proxies, and no more: by what is tried without being asked for', async (t) => {
+    const findings = await examined(await behind(t, { answerMillis: 30_000, bodyMillis: 30_000 }), { slowSecs: DEFAULT_SLOW_SECS });
+    assert.deepEqual(wrongOf(findings), ['PROXY_TIMEOUT']);
+    assert.match(wordsOf(findings, 'PROXY_TIMEOUT'), /^an upload of 35 s is ended after \d+ s: 408 by broken$/);
   });
 
   test('that cuts whatever takes longer', async (t) => {
