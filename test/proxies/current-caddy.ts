@@ -15,7 +15,7 @@ const FOLDER = join(CACHE, `caddy-${CURRENT_CADDY_VERSION}`);
 const COMMAND = join(FOLDER, 'caddy');
 /** Why there is none: from `npm test`, which tried before it began the suites that ask. */
 const WHY_MISSING = 'CURRENT_CADDY_MISSING';
-/** Of downloading, and of building: each takes two or three minutes where nothing else runs. */
+/** Of downloading, and of building: each takes two or three minutes where nothing else runs. Past that it is taken for missing. */
 const LIMIT_MILLIS = 15 * 60_000;
 
 const run = promisify(execFile);
@@ -49,7 +49,10 @@ export async function buildCurrentCaddy(): Promise<string> {
     await writeFile(join(folder, 'go.mod'), 'module anki-sync/caddy\n');
     await go(folder, 'version').catch((error: unknown) => missing('there is no Go', error));
     await go(folder, 'get', `${PACKAGE}@${CURRENT_CADDY_VERSION}`).catch((error: unknown) => missing('the Go module proxy does not give it', error));
-    await go(folder, 'build', '-trimpath', '-buildvcs=false', '-o', 'caddy', PACKAGE);
+    await go(folder, 'build', '-trimpath', '-buildvcs=false', '-o', 'caddy', PACKAGE).catch((error: unknown) => {
+      if ((error as { killed?: boolean }).killed === true) missing('the machine is too slow', error);
+      throw error;
+    });
     await rm(FOLDER, { recursive: true, force: true });
     await rename(folder, FOLDER);
   } finally {
@@ -66,6 +69,6 @@ function go(cwd: string, ...args: string[]): Promise<unknown> {
 
 function missing(what: string, error: unknown): never {
   const { stderr = '', killed = false } = error as { stderr?: string; killed?: boolean };
-  const why = killed ? 'not within 15 minutes' : (stderr.trim().split('\n').findLast((line) => !/^go: (downloading|added|upgraded)/.test(line)) ?? String(error)).trim();
+  const why = killed ? 'not within 15 minutes' : (stderr.trim().split('\n').findLast((line) => !/^go: (downloading|added|upgraded)/.test(line)) || String(error)).trim();
   throw new CaddyMissing(`Caddy ${CURRENT_CADDY_VERSION} cannot be built here, ${what}: ${why}`, { cause: error });
 }
