@@ -9,6 +9,7 @@ import { LOGIN_LIMITS } from '../../lib/auth/login-limits.ts';
 import { readConfigFile } from '../../lib/cli/config-file.ts';
 import { clientAddressSources } from '../../lib/cli/client-address.ts';
 import { helpText } from '../../lib/cli/help.ts';
+import { ERROR_STATUS } from '../../lib/errors.ts';
 import { serveFlags } from '../../lib/cli/settings.ts';
 import { isKnownVariable, settings, tablesOfFile } from '../../lib/cli/settings-table.ts';
 import { ROOT } from '../package/project-copy.ts';
@@ -121,4 +122,35 @@ test('the configuration file that docs/options.md shows can be read, with every 
   t.after(() => rm(folder, { recursive: true, force: true }));
   await writeFile(join(folder, 'anki-sync.toml'), text);
   assert.ok(readConfigFile(join(folder, 'anki-sync.toml')).settings.size >= 8);
+});
+
+test('docs/architecture.md has every folder of lib and adapters, and names no file that is gone', async () => {
+  const [, tree = ''] = /```\n(lib\/\n.*?)```/s.exec(pages.get('docs/architecture.md') ?? '') ?? [];
+  const named = new Map<string, string[]>();
+  let room = '';
+  for (const line of tree.split('\n')) {
+    const [, indent = '', names = ''] = /^( {0,2})(\S+(?: \S+)*)/.exec(line) ?? [];
+    if (indent === '' && names !== '') room = names.split(/ {2,}/)[0]!;
+    else if (indent === '  ') named.set(room, [...(named.get(room) ?? []), ...names.split(' ').filter((name) => /^[\w-]+(\/|\.ts)$/.test(name))]);
+  }
+  for (const folder of ['lib/', 'adapters/']) {
+    const there = (await readdir(join(ROOT, folder), { withFileTypes: true })).map((entry) => `${entry.name}${entry.isDirectory() ? '/' : ''}`);
+    const shown = named.get(folder) ?? [];
+    for (const name of there.filter((each) => each.endsWith('/'))) assert.ok(shown.includes(name), `${folder}${name} is not in the tree`);
+    for (const name of shown) assert.ok(there.includes(name), `the tree names ${folder}${name}`);
+  }
+});
+
+test('every script that a page runs is one of package.json, and every try is on a page', async () => {
+  const { scripts } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
+  const all = [...pages.values()].join('\n');
+  for (const [, name = ''] of all.matchAll(/npm run (?:-s )?([a-z][a-z:-]*)/g)) assert.ok(Object.hasOwn(scripts, name), `npm run ${name}`);
+  for (const name of Object.keys(scripts).filter((each) => each.startsWith('try:'))) assert.ok(new RegExp(`${name}\\b`).test(all), name);
+});
+
+test('every status of an error is in the table of what Anki makes of it', () => {
+  const page = pages.get('docs/errors.md') ?? '';
+  const table = page.slice(0, page.indexOf('\n## '));
+  const told = [...table.matchAll(/^\| ([\d, ]+) \|/gm)].flatMap(([, statuses = '']) => statuses.split(', ').map(Number));
+  for (const status of Object.values(ERROR_STATUS)) assert.ok(told.includes(status), String(status));
 });
