@@ -1,9 +1,16 @@
+import assert from 'node:assert/strict';
+import { Agent } from 'node:https';
 import { test } from 'node:test';
+import type { TLSSocket } from 'node:tls';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RawClient } from '../client/raw.ts';
 import { playBehind } from './behind-proxy.ts';
-import { caddyAtPath, caddyOwnHost, caddySeveralServers, DEBIAN_CADDY } from './caddy.ts';
+import { caddyAtPath, caddyByItself, caddyOwnHost, caddySeveralServers, DEBIAN_CADDY } from './caddy.ts';
 import { trustTestCertificates } from './certificates.ts';
 import { currentCaddy, CURRENT_CADDY_VERSION } from './current-caddy.ts';
 import { proxiesMissing } from './debian.ts';
+import { startProxy, type Proxy } from './proxy.ts';
+import { Upstream } from './upstream.ts';
 import { wireThrough } from './wire.ts';
 
 const skip = await proxiesMissing();
@@ -17,6 +24,7 @@ if (skip !== false) {
     playBehind(proxy);
   }
   wireThrough(caddySeveralServers(name, DEBIAN_CADDY));
+  getsCertificate(caddyByItself(name, DEBIAN_CADDY));
 }
 
 const current = currentCaddy();
@@ -29,4 +37,24 @@ if ('missing' in current) {
     playBehind(proxy);
   }
   wireThrough(caddySeveralServers(name, current.command));
+  getsCertificate(caddyByItself(name, current.command));
+}
+
+function getsCertificate(proxy: Proxy): void {
+  test(`${proxy.name}: nobody has to bring one`, { timeout: 60_000 }, async (t) => {
+    const upstream = await Upstream.start();
+    t.after(() => upstream.stop());
+    const running = await startProxy(proxy, [upstream.port]);
+    t.after(() => running.stop());
+    // its authority is known to nobody
+    const raw = new RawClient(running.endpoint, { agent: new Agent({ rejectUnauthorized: false }) });
+    // until it has one, there is no connection
+    const asking = () => raw.sendUnread('GET', 'health', null, { syncHeader: null }).catch(() => undefined);
+    let answer = await asking();
+    for (; answer === undefined; answer = await asking()) await sleep(100);
+    const { issuer, subjectaltname } = (answer.socket as TLSSocket).getPeerCertificate();
+    assert.match(String(issuer.CN), /^Caddy Local Authority/);
+    assert.equal(subjectaltname, 'DNS:localhost');
+    assert.equal(answer.resume().statusCode, 200);
+  });
 }

@@ -23,6 +23,17 @@ export const caddyOwnHost = (name: string, command: string): Proxy => ({
   configure: async (plan) => caddy(plan, command, await shipped('caddy/Caddyfile', { ...hostOf(plan), ...upstreamsOf(plan, 1) })),
 });
 
+/** Its certificate is one that Caddy gets by itself, as on the web: here from an authority of its own. */
+export const caddyByItself = (name: string, command: string): Proxy => ({
+  name: `${name}, with a certificate that it gets by itself`,
+  scheme: 'https',
+  path: '/',
+  configure: async (plan) => {
+    const words = { 'anki.example.org {': `https://localhost:${plan.port} {`, ...upstreamsOf(plan, 1) };
+    return caddy(plan, command, await shipped('caddy/Caddyfile', words), '\tlocal_certs\n');
+  },
+});
+
 export const caddySeveralServers = (name: string, command: string): Proxy => ({
   name: `${name}, over several servers`,
   scheme: 'https',
@@ -40,9 +51,9 @@ function hostOf({ port, certificates }: Plan): Record<string, string> {
   return { 'anki.example.org {': `https://localhost:${port} {\n\ttls ${certificates.certificate} ${certificates.key}\n\tlog` };
 }
 
-async function caddy({ folder }: Plan, command: string, text: string): Promise<Launch> {
+async function caddy({ folder }: Plan, command: string, text: string, more = ''): Promise<Launch> {
   // no administration on a fixed port, and none of ports 80 and 443
-  const settings = '\tadmin off\n\tauto_https disable_redirects\n\tskip_install_trust\n\tdefault_bind 127.0.0.1\n';
+  const settings = '\tadmin off\n\tauto_https disable_redirects\n\tskip_install_trust\n\tdefault_bind 127.0.0.1\n' + more;
   await writeFile(join(folder, 'Caddyfile'), text.replace(/^\{\n/m, `{\n${settings}`));
   // the project's own folder may be closed to a user without rights
   const binary = command.startsWith(CACHE) ? join(folder, 'caddy-binary') : command;
