@@ -93,6 +93,8 @@ ${secure ? '<p class="quiet">With a certificate of your own, enter it in <b>Cust
 <p class="quiet">If it cannot reach a server in your own network: in the settings of iOS, under Anki, switch <b>Local Network</b> off and on again.</p>
 </section>
 <p>User name and password are those of <b>this server</b>, even where Anki says “AnkiWeb”. Whoever runs the server can give you yours.</p>
+<p class="quiet">This page opens, and Anki shows an error all the same? Whoever runs the server finds out why with <code>anki-sync doctor</code> and
+the address above.</p>
 ${hasAccountPage ? `<p><a href="${url}account">Your account</a>: app passwords, devices, numbers, and a copy of your cards.</p>\n` : ''}${secure ? '' : '<p class="quiet">This connection is not encrypted. Outside of your own network, use an https address.</p>\n'}</main>
 </body>
 </html>

@@ -17,7 +17,7 @@ test('a Host header with markup stays text', () => {
 
 test('the page names the clients, and whose password it is', () => {
   const page = landingPage({ baseUrl: 'https://example.org' });
-  for (const words of ['Self-hosted sync server', 'AnkiDroid', 'Custom sync server', 'AnkiMobile', 'this server']) assert.ok(page.includes(words), words);
+  for (const words of ['Self-hosted sync server', 'AnkiDroid', 'Custom sync server', 'AnkiMobile', 'this server', 'anki-sync doctor']) assert.ok(page.includes(words), words);
 });
 
 test('only an unencrypted address warns, and only a local one says that it is local', () => {
