@@ -59,7 +59,7 @@ export function quickJsMissing(): string | false {
   writeFileSync(file, `${LOAD_SCRIPTS} pid ${folder}/pid; events {} http { js_engine qjs; }`);
   const { stderr } = spawnSync(NGINX, ['-t', '-c', file], { encoding: 'utf8' });
   rmSync(folder, { recursive: true, force: true });
-  return /\[emerg\].*js_engine/.test(stderr) ? 'the njs of this nginx has no js_engine qjs, which came with 0.8.6' : false;
+  return /\[emerg\].*("js_engine"|"qjs")/.test(stderr) ? 'the njs of this nginx has no QuickJS: that came with 0.8.6, and not every build has it' : false;
 }
 
 function upstreamsOf({ upstreams: [one, two] }: Plan, count: 1 | 2): Record<string, string> {
