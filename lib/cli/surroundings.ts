@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { resolve } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import { shellWord } from '../way-back.ts';
 import type { Environment } from './settings.ts';
 
@@ -26,12 +26,18 @@ export function processSurroundings(): Surroundings {
 }
 
 /**
- * How this command line is called: in a clone of the project, of which npx knows nothing, through npm; else by its name.
+ * How this command line is called again: in a clone of the project, of which npx knows nothing, through npm; as it was called if that was through
+ * npx, or by its name. Outside of a project that has it, npx would fetch whatever else has that name.
  * A clone is where the sources are: beside this file, or above the `dist` that was built from them.
  */
 export function ownName(): string {
   const isClone = import.meta.url.endsWith('.ts') || existsSync(new URL('../../../lib/bin.ts', import.meta.url));
-  return isClone ? 'npm run -s anki-sync --' : 'npx anki-sync';
+  if (isClone) return 'npm run -s anki-sync --';
+  return process.env['npm_command'] === 'exec' || !isInPath('anki-sync') ? 'npx anki-sync' : 'anki-sync';
+}
+
+function isInPath(name: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => folder !== '' && existsSync(join(folder, name)));
 }
 
 /** ` --base <folder>`, where another terminal would not find the folder by itself. */

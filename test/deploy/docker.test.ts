@@ -135,10 +135,13 @@ test('the command of the image serves, its health check knows whether it does, a
   const { child, env } = started(t);
   const ended = once(child, 'exit');
   let url = '';
+  const said: string[] = [];
   for await (const line of createInterface({ input: child.stdout! })) {
+    said.push(line);
     url = /enter (http:\S+) in Anki/.exec(line)?.[1] ?? '';
     if (url !== '') break;
   }
+  assert.match(said.join('\n'), /no user yet\. [^"]*\\n +anki-sync user add NAME/);
   const options = { cwd: join(folder, 'data'), env };
   const [check = '', ...args] = healthCheck;
   const health = (): number | null => spawnSync(check, args, options).status;

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -296,6 +296,9 @@ test('its command adds a user and tells its version', async () => {
   const command = join(consumer, 'node_modules/.bin/anki-sync');
   assert.equal(await inConsumer(command, 'version'), `${version}\n`);
   assert.match(await inConsumer(command, 'help'), /^Usage: npx anki-sync /);
+  // as a service: npx would fetch whatever else has that name
+  const env = { ...pinnedNode, PATH: `${join(consumer, 'node_modules/.bin')}${delimiter}${pinnedNode['PATH']}` };
+  assert.match(await run(command, ['help'], { cwd: folder, env }), /^Usage: anki-sync /);
   assert.equal(await run(command, ['user', 'add', 'lee', '--base', './users'], { cwd: consumer, env: pinnedNode, input: 'password\n' }), 'added "lee"\n');
 });
 
