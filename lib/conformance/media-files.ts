@@ -114,6 +114,16 @@ export function mediaFilesSuite(title: string, make: () => Promise<MediaFilesUnd
       assert.equal(await read(files, ada, 'b.png', 'two'), 'two');
     });
 
+    test('what is settled little by little is read from its place, what is left from where it is staged', async (files) => {
+      await stage(files, ada, [['a.png', 'a'], ['b.png', 'b']]);
+      await stage(files, ada, [['a.png', 'newer'], ['c.png', 'c']]);
+      const contents: [string, string][] = [['a.png', 'newer'], ['b.png', 'b'], ['c.png', 'c']];
+      for (const [name, content] of contents) {
+        await files.settle(ada, [change(name, content)]);
+        for (const [other, its] of contents) assert.equal(await read(files, ada, other, its), its);
+      }
+    });
+
     test('staging does not touch the current file of that name', async (files) => {
       await put(files, ada, [['a.png', 'old']]);
       await stage(files, ada, [['a.png', 'new']]);

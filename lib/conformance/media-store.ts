@@ -141,6 +141,21 @@ export function mediaStoreSuite(title: string, make: () => Promise<MediaStoreUnd
       assert.deepEqual(await store.unsettledTotals(ada), { names: 0, bytes: 0 });
     });
 
+    test('what was applied can be settled little by little', async (store) => {
+      await store.apply(ada, [added('a'), added('bb'), added('ccc'), added('dddd')]);
+      await store.apply(ada, [deleted('bb')]);
+      const left = new Set(['a', 'bb', 'ccc', 'dddd']);
+      while (left.size > 0) {
+        const some = await store.unsettled(ada, 3);
+        assert.ok(some.length > 0);
+        await store.settled(ada, some);
+        for (const { name } of some) assert.ok(left.delete(name), `${name} was settled before`);
+        assert.deepEqual((await store.unsettled(ada)).map(({ name }) => name).sort(), [...left]);
+        assert.equal((await store.unsettledTotals(ada)).names, left.size);
+      }
+      assert.deepEqual(await store.unsettledTotals(ada), { names: 0, bytes: 0 });
+    });
+
     test('a forgotten name leaves neither a deletion nor a usn', async (store) => {
       await store.apply(ada, [added('a'), added('b'), added('c')]);
       await store.apply(ada, [deleted('c')]);

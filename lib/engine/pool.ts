@@ -300,7 +300,7 @@ export class Engine {
         resident.waiting -= 1;
         resident.callStartedMillis = undefined;
         resident.lastUsedMillis = performance.now();
-        this.#afterCall(resident);
+        this.#afterCall(resident, call.step);
       }
     });
     resident.tail = result.catch(() => {});
@@ -312,7 +312,7 @@ export class Engine {
     if (nextChunk !== undefined && 'sessionKey' in call) resident.nextChunk = { sessionKey: call.sessionKey, text: nextChunk };
   }
 
-  #afterCall(resident: Resident): void {
+  #afterCall(resident: Resident, step?: Call['step']): void {
     if (resident.waiting > 0 || this.#closing) return;
     if (resident.syncing) this.#expireLater(resident);
     if (resident.unsettled) {
@@ -320,7 +320,7 @@ export class Engine {
         // once: what cannot be settled now is tried again when the user's data are closed
         resident.unsettled = false;
         if (resident.waiting === 0 && !this.#closing) this.#enqueue(resident, { step: 'settleMedia', user: resident.place }).catch(() => {});
-      }, SETTLE_IDLE_MILLIS).unref();
+      }, step === 'settleMedia' ? 0 : SETTLE_IDLE_MILLIS).unref();
     }
   }
 

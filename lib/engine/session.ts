@@ -15,7 +15,7 @@ import { downloadFiles } from '../media/download.ts';
 import { eraseMedia } from '../media/erase.ts';
 import { mediaSanity } from '../media/sanity-check.ts';
 import { uploadChanges } from '../media/upload.ts';
-import { settleMedia } from '../media/user-media.ts';
+import { settleMedia, settleSome } from '../media/user-media.ts';
 import type { Json } from '../schema/json.ts';
 import {
   parseBeginRequest,
@@ -95,7 +95,7 @@ export class Sessions {
         await Promise.all([collections.release(user), media.release(user), mediaFiles.release(user)]);
         return text('null');
       case 'settleMedia':
-        await this.#settleMedia(user);
+        await this.#settleSomeMedia(user);
         return text('null');
       case 'stagingFolder':
         return text(await collections.stagingFolder(user));
@@ -265,7 +265,7 @@ export class Sessions {
 
   async #uploadMedia(user: UserPlace, zip: string | Uint8Array, maxTotalBytes?: number): Promise<Answer> {
     const { media, mediaFiles } = this.#stores;
-    const answer = await uploadChanges({ store: media, files: mediaFiles, user, maxTotalBytes }, zip);
+    const answer = await uploadChanges({ store: media, files: mediaFiles, user, maxTotalBytes, unsettledUsers: this.#unsettled.size }, zip);
     return { ...media200(answer), moved: { up: answer[0], down: 0 } };
   }
 
@@ -313,6 +313,12 @@ export class Sessions {
     if (!this.#unsettled.has(user.userId)) return;
     await settleMedia({ store: this.#stores.media, files: this.#stores.mediaFiles, user });
     this.#unsettled.delete(user.userId);
+  }
+
+  /** So that another request of the user never waits for thousands. */
+  async #settleSomeMedia(user: UserPlace): Promise<void> {
+    if (!this.#unsettled.has(user.userId)) return;
+    if (await settleSome({ store: this.#stores.media, files: this.#stores.mediaFiles, user })) this.#unsettled.delete(user.userId);
   }
 
   async #abort(userId: string): Promise<void> {

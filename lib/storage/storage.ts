@@ -290,9 +290,10 @@ export type MediaChange =
  * await files.stage(user, staged);
  * const usn = await store.apply(user, changes); // from here on it is so, and a crash cannot undo it
  * @example `media/user-media.ts`, once the user is idle
- * await files.settle(user, await store.unsettled(user));
- * await store.settled(user);
- * await files.discardStaged(user);
+ * const changes = await store.unsettled(user, 400);
+ * await files.settle(user, changes);
+ * await store.settled(user, changes);
+ * await files.discardStaged(user); // once nothing is unsettled
  */
 export interface MediaStore {
   totals(user: UserPlace): Promise<MediaTotals>;
@@ -310,13 +311,17 @@ export interface MediaStore {
   apply(user: UserPlace, changes: MediaChange[]): Promise<number>;
   /**
    * What was applied since the last `settled`: one change per name, its last, and only those that the index still says.
-   * An entry that something else wrote since (another server on the same data) MUST be left out.
+   * An entry that something else wrote since (another server on the same data) MUST be left out. With `limit`, so many of them:
+   * the oldest, where the store knows them.
    */
-  unsettled(user: UserPlace): Promise<MediaChange[]>;
+  unsettled(user: UserPlace, limit?: number): Promise<MediaChange[]>;
   /** How much `unsettled` would hand out, at little cost: it is asked before each upload. */
   unsettledTotals(user: UserPlace): Promise<{ names: number; bytes: number }>;
-  /** Empties `unsettled`. A loss of power may undo it, since settling again changes nothing. */
-  settled(user: UserPlace): Promise<void>;
+  /**
+   * Takes changes that `unsettled` handed out last from it; empties it where there are none. A loss of power may undo it, since settling
+   * again changes nothing.
+   */
+  settled(user: UserPlace, changes?: MediaChange[]): Promise<void>;
   /**
    * Forgets names whose bytes are gone, without a deletion entry and without a usn, so that the loss does not spread to
    * clients. Names that are unknown or deleted MUST stay as they are.

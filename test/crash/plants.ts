@@ -86,7 +86,7 @@ export const CRASH_PLANTS: CrashPlant[] = [
   {
     name: 'staged media are dropped before they are settled',
     file: 'lib/media/user-media.ts',
-    find: '    await files.settle(user, changes);\n    await store.settled(user);',
+    find: '    await files.settle(user, changes);\n    await store.settled(user, isAll ? undefined : changes);',
     replace: '    await store.settled(user);\n    await files.settle(user, changes);',
     story: MEDIA,
     how: 'kill',

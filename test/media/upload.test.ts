@@ -196,16 +196,22 @@ describe('an upload', () => {
       assert.deepEqual(await media.store.unsettled(ada), []);
     }));
 
-  it('settles what was left by many others before it', () =>
-    withMedia('SQLite and a folder', async (media, base) => {
+  it('settles the oldest of what many others left, and no more than it must', () =>
+    withMedia('SQLite and a folder', async (alone, base) => {
+      const media = { ...alone, unsettledUsers: 20 };
       await put(media, ['first.png', 'first']);
-      const changes = Array.from({ length: 1000 }, (_, index) => ({ name: `${index}.png`, sha1: hash('sha1', 'gone'), bytes: 4 }));
-      await media.store.apply(ada, changes);
       await uploadUnsettled(media, ['a.png', 'a']);
-      assert.deepEqual(await readdir(join(base, 'ada', 'media')), ['first.png']);
+      const changes = Array.from({ length: 999 }, (_, index) => ({ name: `${index}.png`, sha1: hash('sha1', 'gone'), bytes: 4 }));
+      await media.store.apply(ada, changes);
       await uploadUnsettled(media, ['b.png', 'b']);
+      assert.deepEqual(await readdir(join(base, 'ada', 'media')), ['first.png']);
+      await uploadUnsettled(media, ['c.png', 'c']);
       assert.deepEqual((await readdir(join(base, 'ada', 'media'))).sort(), ['a.png', 'first.png']);
-      assert.deepEqual(await media.store.unsettledTotals(ada), { names: 1, bytes: 1 });
+      const { names } = await media.store.unsettledTotals(ada);
+      assert.ok(names > 500 && names < 1000, `${names} wait`);
+      await settleMedia(media);
+      assert.deepEqual((await readdir(join(base, 'ada', 'media'))).sort(), ['a.png', 'b.png', 'c.png', 'first.png']);
+      assert.deepEqual(await media.store.unsettledTotals(ada), { names: 0, bytes: 0 });
     }));
 
   it('settles what was left by big ones before it', () =>

@@ -20,6 +20,7 @@ import { makeFolder, removeFile, syncFiles, syncFolder } from './durable.ts';
 import { isFileName, isUnsafeName } from './file-name.ts';
 import { StagedCopies } from './staged-copies.ts';
 import { type NamedRange, readStagedLog, StagedLog } from './staged-log.ts';
+import { StagedRanges } from './staged-ranges.ts';
 import { userFolder } from './user-folder.ts';
 
 export interface FolderMediaFilesOptions {
@@ -34,8 +35,9 @@ interface Folders {
   incoming: string;
   staged: string;
   mapped: string;
-  /** Where staged bytes lie, by `stagedKey`. */
-  ranges: Map<string, FileRange>;
+  /** What lies in `mapped`. Most users have nothing there, and are spared a look at the disk for each name. */
+  mappedNames: Set<string>;
+  ranges: StagedRanges;
   /** Where small uploads go. */
   log: StagedLog | undefined;
 }
@@ -51,6 +53,9 @@ interface StagedEntry {
 
 /** Files that are written and synced together: all of them are open meanwhile. */
 const SETTLED_AT_ONCE = 200;
+/** Thousands may have come together, and other users share the thread. */
+const TURN_MILLIS = 2;
+const ID_CHARS = 36;
 
 export default (options: FolderMediaFilesOptions): MediaFiles => new FolderMediaFiles(options);
 
@@ -87,7 +92,7 @@ export class FolderMediaFiles implements MediaFiles {
       removeFile(list);
       throw error;
     }
-    addRanges(folders, entries);
+    addRanges(folders, id, entries);
   }
 
   async stageBytes(user: UserPlace, whole: Uint8Array, files: NamedRange[]): Promise<void> {
@@ -97,7 +102,9 @@ export class FolderMediaFiles implements MediaFiles {
       folders.log?.close();
       folders.log = new StagedLog(folders.staged);
     }
-    for (const range of await folders.log.append(whole, files)) addRange(folders, range);
+    const { log } = folders;
+    const id = idOf(basename(log.path));
+    for (const range of await log.append(whole, files)) folders.ranges.add(id, range);
   }
 
   async settle(user: UserPlace, changes: MediaChange[]): Promise<void> {
@@ -105,6 +112,7 @@ export class FolderMediaFiles implements MediaFiles {
     const touched = new Set<string>();
     for (let at = 0; at < changes.length; at += SETTLED_AT_ONCE) await this.#settleSome(folders, changes.slice(at, at + SETTLED_AT_ONCE), touched);
     for (const folder of touched) syncFolder(folder);
+    for (const [id, paths] of folders.ranges.drop(changes.map(({ name }) => name))) dropUpload(folders, id, paths);
   }
 
   async discardStaged(user: UserPlace): Promise<void> {
@@ -120,7 +128,7 @@ export class FolderMediaFiles implements MediaFiles {
 
   async read(user: UserPlace, name: string, sha1: string): Promise<FileRange | null> {
     const folders = this.#folders(user);
-    const staged = folders.ranges.get(stagedKey(name, sha1));
+    const staged = folders.ranges.find(name, sha1);
     if (staged !== undefined) return staged;
     const path = this.#find(folders, name);
     if (path === null) return null;
@@ -155,16 +163,18 @@ export class FolderMediaFiles implements MediaFiles {
       incoming: join(own, 'incoming'),
       staged: join(own, 'staged'),
       mapped: join(own, 'mapped'),
-      ranges: new Map<string, FileRange>(),
+      mappedNames: new Set<string>(),
+      ranges: new StagedRanges(),
       log: undefined,
     };
     for (const folder of [folders.media, folders.incoming, folders.staged, folders.mapped]) makeFolder(folder);
+    folders.mappedNames = new Set(readdirSync(folders.mapped));
     removeOlderThanProcess(folders.incoming);
     this.#caseInsensitive ??= ignoresCase(own);
     for (const name of readdirSync(folders.staged)) {
       const path = join(folders.staged, name);
-      if (name.endsWith('.json')) addRanges(folders, readList(path));
-      if (name.endsWith('.log')) for (const range of readStagedLog(path)) addRange(folders, range);
+      if (name.endsWith('.json')) addRanges(folders, idOf(name), readList(path));
+      if (name.endsWith('.log')) for (const range of readStagedLog(path)) folders.ranges.add(idOf(name), range);
     }
     this.#made.set(user.folder, folders);
     return folders;
@@ -173,15 +183,17 @@ export class FolderMediaFiles implements MediaFiles {
   async #settleSome(folders: Folders, changes: MediaChange[], touched: Set<string>): Promise<void> {
     const written = new Map<string, string>();
     const copies = new StagedCopies();
+    let turnEndsMillis = performance.now() + TURN_MILLIS;
     try {
       for (const change of changes) {
-        const range = change.deleted === true ? undefined : folders.ranges.get(stagedKey(change.name, change.sha1));
+        const range = change.deleted === true ? undefined : folders.ranges.find(change.name, change.sha1);
         if (range === undefined) continue;
         const path = join(folders.incoming, `settle-${randomUUID()}`);
         written.set(change.name, path);
         copies.copy(range, path);
-        // hundreds may have come together, and other users share the thread
+        if (performance.now() < turnEndsMillis) continue;
         await nextTurn();
+        turnEndsMillis = performance.now() + TURN_MILLIS;
       }
       // before the rename, so that whoever reads the folder after a loss of power finds no torn file
       await copies.durable();
@@ -200,11 +212,18 @@ export class FolderMediaFiles implements MediaFiles {
 
   /** The file of a name, or null. */
   #find(folders: Folders, name: string): string | null {
-    if (isUnsafeName(name)) throw new Error('a media name must not be a path');
-    const mapped = join(folders.mapped, hash('sha1', name));
-    if (exists(mapped)) return mapped;
+    const mapped = this.#mapped(folders, name);
+    if (mapped !== null) return mapped;
     const plain = join(folders.media, name);
     return isFileName(name) && exists(plain) && this.#isNamed(plain, name) ? plain : null;
+  }
+
+  #mapped({ mapped, mappedNames }: Folders, name: string): string | null {
+    if (isUnsafeName(name)) throw new Error('a media name must not be a path');
+    if (mappedNames.size === 0) return null;
+    const nameHash = hash('sha1', name);
+    const path = join(mapped, nameHash);
+    return mappedNames.has(nameHash) && exists(path) ? path : null;
   }
 
   #remove(folders: Folders, name: string, touched: Set<string>): void {
@@ -216,11 +235,8 @@ export class FolderMediaFiles implements MediaFiles {
 
   /** Renames a file to the place of its name; the earlier file of that name is gone after that, wherever it was. */
   #replace(folders: Folders, name: string, from: string, touched: Set<string>): void {
-    const current = this.#find(folders, name);
     const plain = join(folders.media, name);
-    const mapped = join(folders.mapped, hash('sha1', name));
-    const clashes = isFileName(name) && current === null && exists(plain);
-    if (isFileName(name) && current !== mapped && !clashes) {
+    if (this.#mapped(folders, name) === null && isFileName(name) && !this.#clashes(plain, name)) {
       try {
         renameSync(from, plain);
         touched.add(folders.media);
@@ -229,8 +245,15 @@ export class FolderMediaFiles implements MediaFiles {
         if (!isNameRefused(error)) throw error;
       }
     }
-    renameSync(from, mapped);
+    const nameHash = hash('sha1', name);
+    renameSync(from, join(folders.mapped, nameHash));
+    folders.mappedNames.add(nameHash);
     touched.add(folders.mapped);
+  }
+
+  /** Whether a file of another name, that differs by case, is in the place. */
+  #clashes(plain: string, name: string): boolean {
+    return this.#caseInsensitive === true && exists(plain) && !this.#isNamed(plain, name);
   }
 
   /** Whether the file that answers to a path has exactly this name, and not another one of different case. */
@@ -239,18 +262,23 @@ export class FolderMediaFiles implements MediaFiles {
   }
 }
 
-function stagedKey(name: string, sha1: string): string {
-  return `${sha1}/${name}`;
+function addRanges({ ranges, staged }: Folders, id: string, entries: StagedEntry[]): void {
+  for (const { name, sha1, pack, offset, bytes } of entries) ranges.add(id, { name, sha1, path: join(staged, pack), offset, bytes });
 }
 
-function addRanges(folders: Folders, entries: StagedEntry[]): void {
-  for (const { name, sha1, pack, offset, bytes } of entries) {
-    addRange(folders, { name, sha1, path: join(folders.staged, pack), offset, bytes });
+/** What its files have in common: `<id>.log`, or `<id>.json` and `<id>-<n>.pack`. */
+function idOf(fileName: string): string {
+  return fileName.slice(0, ID_CHARS);
+}
+
+/** Of an upload whose files are all in their places. The list first: a pack without a list says nothing. */
+function dropUpload(folders: Folders, id: string, paths: Iterable<string>): void {
+  if (folders.log !== undefined && idOf(basename(folders.log.path)) === id) {
+    folders.log.close();
+    folders.log = undefined;
   }
-}
-
-function addRange({ ranges }: Folders, { name, sha1, path, offset, bytes }: NamedRange & FileRange): void {
-  ranges.set(stagedKey(name, sha1), { path, offset, bytes });
+  removeFile(join(folders.staged, `${id}.json`));
+  for (const path of paths) removeFile(path);
 }
 
 /** A list that was not finished was never relied on: the index changes only after it is durable. */

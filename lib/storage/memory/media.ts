@@ -49,9 +49,9 @@ export class MemoryMediaStore implements MediaStore {
     return next.lastUsn;
   }
 
-  async unsettled(user: UserPlace): Promise<MediaChange[]> {
+  async unsettled(user: UserPlace, limit?: number): Promise<MediaChange[]> {
     const { entries, unsettled } = this.#index(user);
-    return structuredClone([...unsettled.values()].filter(({ name }) => entries.has(name)));
+    return structuredClone([...unsettled.values()].filter(({ name }) => entries.has(name)).slice(0, limit));
   }
 
   async unsettledTotals(user: UserPlace): Promise<{ names: number; bytes: number }> {
@@ -59,8 +59,10 @@ export class MemoryMediaStore implements MediaStore {
     return { names: changes.length, bytes: changes.reduce((sum, change) => sum + (change.deleted === true ? 0 : change.bytes), 0) };
   }
 
-  async settled(user: UserPlace): Promise<void> {
-    this.#index(user).unsettled.clear();
+  async settled(user: UserPlace, changes?: MediaChange[]): Promise<void> {
+    const { unsettled } = this.#index(user);
+    if (changes === undefined) unsettled.clear();
+    else for (const { name } of changes) unsettled.delete(name);
   }
 
   async forget(user: UserPlace, names: string[]): Promise<void> {

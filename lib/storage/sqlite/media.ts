@@ -63,16 +63,16 @@ export class SqliteMediaStore implements MediaStore {
     return this.#with(user, (index) => index.apply(changes));
   }
 
-  async unsettled(user: UserPlace): Promise<MediaChange[]> {
-    return this.#with(user, (index) => index.unsettled());
+  async unsettled(user: UserPlace, limit?: number): Promise<MediaChange[]> {
+    return this.#with(user, (index) => index.unsettled(limit));
   }
 
   async unsettledTotals(user: UserPlace): Promise<{ names: number; bytes: number }> {
     return this.#with(user, (index) => index.unsettledTotals());
   }
 
-  async settled(user: UserPlace): Promise<void> {
-    this.#with(user, (index) => index.settled());
+  async settled(user: UserPlace, changes?: MediaChange[]): Promise<void> {
+    this.#with(user, (index) => index.settled(changes));
   }
 
   async forget(user: UserPlace, names: string[]): Promise<void> {
@@ -148,11 +148,12 @@ class Index {
   readonly #removeEntry: Database.Statement<[string]>;
   readonly #changesAfter: Database.Statement<[number, number], MediaEntry>;
   readonly #changesTextAfter: Database.Statement<[number, number], string>;
-  readonly #unsettled: Database.Statement<[], MediaEntry>;
+  readonly #unsettled: Database.Statement<[number], MediaEntry>;
   readonly #unsettledTotals: Database.Statement<[], { names: number; bytes: number }>;
   readonly #unsettledSize: Database.Statement<[string, number], number>;
   readonly #setUnsettled: Database.Statement<[string, number]>;
   readonly #removeUnsettled: Database.Statement<[]>;
+  readonly #removeOneUnsettled: Database.Statement<[string]>;
   /** Counted once, and kept since: nobody else has the index open. Undefined when it must be counted. */
   #totalUnsettled: { names: number; bytes: number } | undefined;
 
@@ -173,11 +174,16 @@ class Index {
     ).pluck();
     // an entry of another usn was written by Anki's server since: its file is newer than what we had staged
     const unsettled = 'FROM anki_sync_unsettled u JOIN media m ON m.fname = u.fname AND m.usn = u.usn';
-    this.#unsettled = db.prepare(`SELECT ${ENTRY} ${unsettled} ORDER BY m.usn`);
+    // in the order of the index, which ends at the limit: thousands may wait
+    this.#unsettled = db.prepare(
+      `SELECT ${ENTRY} FROM media m INDEXED BY ix_usn CROSS JOIN anki_sync_unsettled u ON u.fname = m.fname AND u.usn = m.usn
+        WHERE m.usn >= (SELECT min(usn) FROM anki_sync_unsettled) ORDER BY m.usn LIMIT ?`,
+    );
     this.#unsettledTotals = db.prepare(`SELECT count(*) AS names, coalesce(sum(m.size), 0) AS bytes ${unsettled}`);
     this.#unsettledSize = db.prepare<[string, number], number>(`SELECT m.size ${unsettled} WHERE u.fname = ? AND u.usn = ?`).pluck();
     this.#setUnsettled = db.prepare('INSERT OR REPLACE INTO anki_sync_unsettled (fname, usn) VALUES (?, ?)');
     this.#removeUnsettled = db.prepare('DELETE FROM anki_sync_unsettled');
+    this.#removeOneUnsettled = db.prepare('DELETE FROM anki_sync_unsettled WHERE fname = ?');
   }
 
   totals(): MediaTotals {
@@ -228,23 +234,28 @@ class Index {
     return last;
   }
 
-  unsettled(): MediaChange[] {
-    return this.#unsettled.all().map(({ name, sha1, bytes }) => (bytes === 0 ? { name, deleted: true } : { name, sha1, bytes }));
+  unsettled(limit = -1): MediaChange[] {
+    return this.#unsettled.all(limit).map(({ name, sha1, bytes }) => (bytes === 0 ? { name, deleted: true } : { name, sha1, bytes }));
   }
 
   unsettledTotals(): { names: number; bytes: number } {
     return { ...(this.#totalUnsettled ??= this.#unsettledTotals.get()!) };
   }
 
-  settled(): void {
+  settled(changes: MediaChange[] | undefined): void {
+    const left = changes === undefined ? undefined : without(this.unsettledTotals(), changes);
     this.#totalUnsettled = undefined;
     // need not survive a loss of power, since settling again changes nothing: spare the fsync
     this.#db.pragma('synchronous = NORMAL');
     try {
-      this.#transaction(() => this.#removeUnsettled.run());
+      this.#transaction(() => {
+        if (changes === undefined) this.#removeUnsettled.run();
+        else for (const { name } of changes) this.#removeOneUnsettled.run(name);
+      });
     } finally {
       this.#db.pragma('synchronous = FULL');
     }
+    this.#totalUnsettled = left;
   }
 
   forget(names: string[]): void {
@@ -269,6 +280,10 @@ class Index {
   #transaction<Result>(change: () => Result): Result {
     return this.#db.transaction(change).immediate();
   }
+}
+
+function without({ names, bytes }: { names: number; bytes: number }, changes: MediaChange[]): { names: number; bytes: number } {
+  return { names: names - changes.length, bytes: changes.reduce((left, change) => left - (change.deleted === true ? 0 : change.bytes), bytes) };
 }
 
 /**

@@ -120,6 +120,29 @@ describe('the staging folder', () => {
       assert.deepEqual(await readdir(folder), ['being received']);
     }));
 
+  it('drops an upload once all of its files are in their places, and no part of it before', () =>
+    withBase(async (base) => {
+      const files = openFiles({ base });
+      const incoming = await files.stagingFolder(ada);
+      const sha1Of = (name: string): string => hash('sha1', name);
+      const settle = (name: string): Promise<void> => files.settle(ada, [{ name, sha1: sha1Of(name), bytes: name.length }]);
+      const suffixes = async (): Promise<string[]> =>
+        (await readdir(join(base, 'ada', '.anki-sync-media', 'staged'))).map((name) => name.slice(36)).sort();
+      for (const name of ['one', 'two']) await writeFile(join(incoming, name), name);
+      await files.stage(ada, ['one', 'two'].map((name) => ({ name, sha1: sha1Of(name), path: join(incoming, name), offset: 0, bytes: 3 })));
+      await files.stageBytes!(ada, Buffer.from('abc'), [{ name: 'abc', sha1: sha1Of('abc'), offset: 0, bytes: 3 }]);
+      await settle('one');
+      assert.deepEqual(await suffixes(), ['-0.pack', '-1.pack', '.json', '.log']);
+      assert.equal((await openFiles({ base }).read(ada, 'two', sha1Of('two')))?.bytes, 3);
+      await settle('two');
+      assert.deepEqual(await suffixes(), ['.log']);
+      await settle('abc');
+      assert.deepEqual(await suffixes(), []);
+      await files.stageBytes!(ada, Buffer.from('xyz'), [{ name: 'xyz', sha1: sha1Of('xyz'), offset: 0, bytes: 3 }]);
+      assert.equal((await openFiles({ base }).read(ada, 'xyz', sha1Of('xyz')))?.bytes, 3);
+      await files.close();
+    }));
+
   it('ignores lists that a crash left unfinished, or without their bytes', () =>
     withBase(async (base) => {
       await openFiles({ base }).stagingFolder(ada);
