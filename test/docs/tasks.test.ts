@@ -1,6 +1,6 @@
 /** The pages by task: their messages are Anki's and ours, their commands run, their settings can be read. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -125,4 +125,29 @@ test('deployment.md installs each file that deploy/systemd has, into the places 
   const [, prefix = ''] = /npm install --prefix (\S+) \.\/anki-sync-middleware/.exec(text) ?? [];
   assert.equal(unit, `${prefix}/node_modules/.bin/anki-sync`);
   for (const pattern of ['deploy/systemd/sysusers.conf', 'deploy/systemd/*.service', 'deploy/systemd/*.timer']) assert.ok(text.includes(pattern), pattern);
+});
+
+test('the lines of deployment.md that install files do so where Debian has the folders and no more', async (t) => {
+  const root = await temporaryFolder(t);
+  await mkdir(join(root, 'etc/systemd/system'), { recursive: true });
+  const lines = (await page('deployment.md')).match(/^install .*$/gm) ?? [];
+  assert.equal(lines.length, 2);
+  for (const line of lines) await run('sh', ['-c', line.replace(/ && systemd-sysusers$/, '').replaceAll('/etc/', `${root}/etc/`)], { cwd: ROOT });
+  assert.deepEqual(await readdir(join(root, 'etc/sysusers.d')), ['anki-sync.conf']);
+  assert.deepEqual((await readdir(join(root, 'etc/systemd/system'))).sort(), (await readdir(join(ROOT, 'deploy/systemd'))).filter((name) => name !== 'sysusers.conf').sort());
+});
+
+test('packages that the pages tell to install are optional ones of ours, in the version that is asked for', async () => {
+  const { peerDependencies } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { peerDependencies: Record<string, string> };
+  let told = 0;
+  for (const name of (await readdir(join(ROOT, 'docs'))).filter((each) => each.endsWith('.md'))) {
+    for (const [, packages = ''] of (await page(name)).matchAll(/npm install(?: --prefix \S+)? ((?:[a-z][\w-]*@\d+ ?)+)/g)) {
+      for (const [, each = '', major = ''] of packages.matchAll(/([\w-]+)@(\d+)/g)) {
+        if (!Object.hasOwn(peerDependencies, each)) continue;
+        told += 1;
+        assert.match(peerDependencies[each]!, new RegExp(`^\\^${major}\\.`), `${name}: ${each}@${major}`);
+      }
+    }
+  }
+  assert.ok(told >= 6);
 });
