@@ -119,7 +119,7 @@ test('systemd waits longer than the server takes to stop', async () => {
 
 const noTrace = noSystemd || (spawnSync('/usr/bin/strace', ['-o', '/dev/null', 'true']).status === 0 ? false : 'strace is not here, or may not trace');
 
-test('every system call and kind of socket that the server uses in a sync is one that its unit allows', { skip: noTrace }, async (t) => {
+test('every system call, kind of socket and place to write of a sync is one that the unit allows, and a read-only file system of a container', { skip: noTrace }, async (t) => {
   const calls = (sets: string[]): Set<string> => {
     const found = new Set<string>();
     for (const set of sets) {
@@ -168,4 +168,7 @@ test('every system call and kind of socket that the server uses in a sync is one
   assert.deepEqual([...used].filter((name) => !allowed.has(name) && !asRoot.includes(name)).sort(), []);
   const families = new Set([...text.matchAll(/ socket\((AF_\w+)/g)].map(([, family]) => family!));
   for (const family of families) assert.ok(server.one('RestrictAddressFamilies').split(' ').includes(family), family);
+  const written = [...text.matchAll(/ open(?:at)?\((?:AT_FDCWD, )?"([^"]+)", [^)]*O_(?:WRONLY|RDWR|CREAT)/g)].map(([, path]) => path!);
+  assert.ok(written.some((path) => path.startsWith(base)));
+  assert.deepEqual(written.filter((path) => !path.startsWith(`${base}/`) && !path.startsWith('/dev/') && !path.startsWith('/proc/self/')), []);
 });
