@@ -47,6 +47,7 @@ export class Quotas {
    * open a window. And not once: Anki asks for `meta` also when it only looks for changes, and shows nothing then.
    */
   isToTell(hostKey: string): boolean {
+    if (this.#told.size === 0) return true;
     const told = this.#told.get(deviceOf(hostKey));
     return typeof told !== 'number' || performance.now() - told >= AGAIN_AFTER_MILLIS;
   }
