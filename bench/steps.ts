@@ -2,12 +2,13 @@
  * What the steps of a sync cost in a user's thread: no HTTP, no packing, no second process. For profiles, and for curves over
  * the size of a collection.
  *
- *   node bench/steps.ts [--notes 20000,1000000] [--decks 10,5000] [--only daily,cold,morning,up,down] [--times 20] [--root checkout]
+ *   node bench/steps.ts [--notes 20000,1000000] [--decks 10,5000] [--only daily,cold,morning,up,down,upload] [--times 20] [--root checkout]
  *   node --cpu-prof bench/steps.ts --only up
  *
- * daily: 20 reviews, with a deck and the config. cold: the same on a collection that was closed. morning: the same as the first sync of a day, when buried cards come back. up: 5,000 notes and cards. down: 5,000 notes. Medians in milliseconds.
+ * daily: 20 reviews, with a deck and the config. cold: the same on a collection that was closed. morning: the same as the first sync of a day, when buried cards come back. up: 5,000 notes and cards. down: 5,000 notes.
+ * upload: the check of the whole collection as an upload, as the lane's thread does it. Medians in milliseconds.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -15,6 +16,7 @@ import { parseArgs } from 'node:util';
 import type { Sessions } from '../lib/engine/session.ts';
 import type { JsonStep } from '../lib/engine/calls.ts';
 import { schedulerDay } from '../lib/schema/scheduler-day.ts';
+import type { prepareUpload } from '../lib/storage/sqlite/anki2.ts';
 import { basicNotetypeId, cardId, deckId, generateCollection, noteId } from './generated-collection.ts';
 
 const { values } = parseArgs({
@@ -28,7 +30,7 @@ const { values } = parseArgs({
 });
 
 const USER = { userId: '1', folder: 'u' };
-const HABITS = ['daily', 'cold', 'morning', 'up', 'down'] as const;
+const HABITS = ['daily', 'cold', 'morning', 'up', 'down', 'upload'] as const;
 type Habit = (typeof HABITS)[number];
 
 /** A user with a generated collection, and the client's side of its syncs. */
@@ -36,6 +38,7 @@ class Client {
   readonly folder = mkdtempSync(join(tmpdir(), 'bench-steps-'));
   readonly size: { notes: number; decks: number };
   #sessions: Sessions | undefined;
+  #prepareUpload: typeof prepareUpload | undefined;
   #notetype = 0;
   #usn = 1;
   #syncs = 0;
@@ -58,6 +61,7 @@ class Client {
     const { Sessions } = await lib('engine/session.ts');
     const { SqliteCollectionStore } = await lib('storage/sqlite/collection.ts');
     const { MemoryMediaStore, MemoryMediaFiles } = await lib('storage/memory/media.ts');
+    this.#prepareUpload = (await lib('storage/sqlite/anki2.ts')).prepareUpload as never;
     this.#sessions = new Sessions!({
       collections: new SqliteCollectionStore!({ base: this.folder }),
       media: new MemoryMediaStore!(),
@@ -81,6 +85,7 @@ class Client {
       await this.#session({ lnewer: true, changes, chunks: [this.#reviews(n)], added: [0, 0, 20] });
     }
     if (habit === 'up') await this.#session({ lnewer: true, chunks: this.#newNotes(n), added: [5000, 5000, 0] });
+    if (habit === 'upload') await this.#upload();
     if (habit === 'down') {
       const since = this.#usn;
       const edited = range(20).map((c) => ({ done: false, notes: range(250).map((i) => this.#note(noteId((c * 250 + i) % this.size.notes), n)) }));
@@ -106,16 +111,30 @@ class Client {
     this.#usn += 1;
   }
 
+  async #upload(): Promise<void> {
+    await this.#sessions!.run({ step: 'release', user: USER });
+    const path = join(this.folder, 'upload.anki2');
+    copyFileSync(join(this.folder, USER.folder, 'collection.anki2'), path);
+    const verdict = await this.#timed('prepareUpload', () => this.#prepareUpload!(path));
+    if (verdict.verdict !== 'ok') throw new Error(JSON.stringify(verdict));
+    rmSync(path);
+  }
+
   async #step(step: JsonStep, sessionKey: string, body: object): Promise<string> {
     const bytes = new TextEncoder().encode(JSON.stringify(body));
-    const cpu = process.cpuUsage();
-    const started = performance.now();
-    const { answer } = await this.#sessions!.run({ step, user: USER, sessionKey, body: bytes });
-    this.#millis[step] = (this.#millis[step] ?? 0) + performance.now() - started;
-    const { user, system } = process.cpuUsage(cpu);
-    this.#millis['cpu'] = (this.#millis['cpu'] ?? 0) + (user + system) / 1000;
+    const { answer } = await this.#timed(step, () => this.#sessions!.run({ step, user: USER, sessionKey, body: bytes }));
     if (answer.kind !== 'bytes') throw new Error('a file');
     return Buffer.from(answer.data as string).toString();
+  }
+
+  async #timed<T>(what: string, work: () => T | Promise<T>): Promise<T> {
+    const cpu = process.cpuUsage();
+    const started = performance.now();
+    const result = await work();
+    this.#millis[what] = (this.#millis[what] ?? 0) + performance.now() - started;
+    const { user, system } = process.cpuUsage(cpu);
+    this.#millis['cpu'] = (this.#millis['cpu'] ?? 0) + (user + system) / 1000;
+    return result;
   }
 
   /** The config says what the next sync finds. */
@@ -173,7 +192,7 @@ for (const notes of numbers(values.notes)) {
     try {
       await client.open();
       for (const habit of HABITS.filter((habit) => values.only.split(',').includes(habit))) {
-        const times = habit !== 'up' && habit !== 'down' ? Number(values.times) : Math.ceil(Number(values.times) / 4);
+        const times = ['up', 'down', 'upload'].includes(habit) ? Math.ceil(Number(values.times) / 4) : Number(values.times);
         const runs: Record<string, number>[] = [];
         for (let n = 0; n < times + 2; n++) {
           const run = await client.sync(habit);
