@@ -3,8 +3,9 @@
  * `meta` with its own clock, so to it this is the same as its own clock being off.
  */
 import { once } from 'node:events';
-import { createServer, request } from 'node:http';
+import { createServer, request as httpRequest } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
@@ -21,13 +22,13 @@ export class ClockProxy {
   }
 
   static async start(target: string): Promise<ClockProxy> {
-    const { origin, pathname } = new URL(target);
+    const { pathname } = new URL(target);
     const server = createServer();
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const proxy = new ClockProxy(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}${pathname}`);
     server.on('request', (req, res) => {
-      proxy.#pass(origin, req, res).catch(() => res.destroy());
+      proxy.#pass(new URL(target), req, res).catch(() => res.destroy());
     });
     return proxy;
   }
@@ -38,8 +39,9 @@ export class ClockProxy {
     await once(this.#server, 'close');
   }
 
-  async #pass(origin: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const outgoing = request(origin + req.url, { method: req.method ?? 'POST', headers: { ...req.headers, connection: 'close' }, agent: false });
+  async #pass({ origin, host, protocol }: URL, req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const request = protocol === 'https:' ? httpsRequest : httpRequest;
+    const outgoing = request(origin + req.url, { method: req.method ?? 'POST', headers: { ...req.headers, host, connection: 'close' }, agent: false });
     const answered = once(outgoing, 'response') as Promise<[IncomingMessage]>;
     await pipeline(req, outgoing);
     const [response] = await answered;

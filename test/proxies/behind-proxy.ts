@@ -1,4 +1,4 @@
-/** Ours standalone behind a real proxy, for the scenarios of real clients: those that a proxy could spoil. */
+/** Ours standalone behind a real proxy, for the scenarios of real clients: all of them once, and elsewhere those that a proxy could spoil. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { Agent as HttpAgent } from 'node:http';
@@ -9,6 +9,7 @@ import type { Mount, MountedServer } from '../client/mounts.ts';
 import { standalone } from '../client/mounts.ts';
 import { RawClient } from '../client/raw.ts';
 import { runScenarios } from '../client/run-scenarios.ts';
+import { runAllScenarios } from '../client/scenarios/all.ts';
 import { essentials } from '../client/scenarios/essentials.ts';
 import { largeAndLate, restarts } from '../client/scenarios/large-and-late.ts';
 import { media } from '../client/scenarios/media.ts';
@@ -113,9 +114,18 @@ export function mountBehind(proxy: Proxy): Mount {
   };
 }
 
+const THROUGH_PROXIES = [oldForms, accountPage, clientAddress];
+
+/** All that real clients do. */
+export function playEverythingBehind(proxy: Proxy): void {
+  runAllScenarios(mountBehind(proxy));
+  runScenarios(mountBehind(proxy), 'Real clients through a proxy', THROUGH_PROXIES);
+}
+
+/** A part of it. */
 export function playBehind(proxy: Proxy): void {
   const all = [...signingIn, ...normalSync, ...largeAndLate, ...media, ...essentials, ...restarts];
-  runScenarios(mountBehind(proxy), 'Real clients', [...PLAYED.map((name) => scenario(all, name)), oldForms, accountPage, clientAddress]);
+  runScenarios(mountBehind(proxy), 'Real clients', [...PLAYED.map((name) => scenario(all, name)), ...THROUGH_PROXIES]);
 }
 
 function scenario(all: readonly Scenario[], name: string): Scenario {

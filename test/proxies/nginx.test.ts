@@ -10,7 +10,9 @@ if (skip !== false) {
   test('nginx in front', { skip }, () => {});
 } else {
   await trustTestCertificates();
-  for (const proxy of [nginxAtPath, nginxOwnHost, nginxWithScript(), nginxWithScriptAtPath]) {
+  // and everything that clients do: everything-behind-nginx.test.ts
+  wireThrough(nginxAtPath);
+  for (const proxy of [nginxOwnHost, nginxWithScript(), nginxWithScriptAtPath]) {
     wireThrough(proxy);
     playBehind(proxy);
   }
