@@ -118,8 +118,11 @@ async function claimsOf(
   if (state.fresh === true) requireFresh(settings, state, claims.auth_time);
   const lacks = settings.loginName !== undefined || wantedClaims(settings).some((name) => claimAt(claims, name) === undefined);
   if (!lacks || configuration.serverMetadata().userinfo_endpoint === undefined) return [claims, tokens.id_token];
+  const { email_verified: verified, ...told } = await library.fetchUserInfo(configuration, tokens.access_token, claims.sub);
+  // said of the address that stands beside it, and of no other one
+  const isVerified = verified !== undefined && (claims.email === undefined || claims.email === told.email);
   // what is signed comes first
-  return [{ ...await library.fetchUserInfo(configuration, tokens.access_token, claims.sub), ...claims }, tokens.id_token];
+  return [{ ...told, ...(isVerified ? { email_verified: verified } : {}), ...claims }, tokens.id_token];
 }
 
 /** What was asked for in the address may have been taken out of it on the way: only what the provider signed counts. */

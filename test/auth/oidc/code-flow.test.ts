@@ -59,12 +59,27 @@ test('a public client has no secret: PKCE alone', async (t) => {
 test('claims that are not in the ID token are asked for', async (t) => {
   const at = await page(t, options(bare, { allowedGroups: ['learners'] }));
   assert.equal((await signIn(at, 'ada')).user.loginName, 'ada');
-  assert.equal(bare.asked.get('/me'), 1);
+  assert.equal(bare.asked.get('/me'), 1, 'once');
+});
+
+test('one address is not verified by what is said of another one', async (t) => {
+  const at = await page(t, options(real, { claim: 'email' }));
+  t.after(() => {
+    real.tokenFault = undefined;
+    real.userinfo = undefined;
+  });
+  real.tokenFault = { claims: ({ email_verified: _, ...claims }) => ({ ...claims, email: 'boss@example.org' }) };
+  await failure(signIn(at, 'ada'), 'refused', secretsOf(real));
+  real.userinfo = ({ email: _, ...claims }) => claims;
+  await failure(signIn(at, 'ada'), 'refused', secretsOf(real));
+  real.userinfo = (claims) => ({ ...claims, email: 'boss@example.org' });
+  assert.equal((await signIn(at, 'ada')).user.loginName, 'boss@example.org');
 });
 
 test('and those that are there are not', async (t) => {
+  const asked = real.asked.get('/me');
   await signIn(await page(t, options(real, { allowedGroups: ['learners'] })), 'ada');
-  assert.equal(real.asked.get('/me'), undefined);
+  assert.equal(real.asked.get('/me'), asked);
 });
 
 test('whoever cancels at the provider is told so, and is nobody here', async (t) => {
