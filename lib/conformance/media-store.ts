@@ -116,6 +116,21 @@ export function mediaStoreSuite(title: string, make: () => Promise<MediaStoreUnd
       assert.deepEqual(paged, names);
     });
 
+    test('a page of changes that was written before does not outlive a change', async (store) => {
+      const page = async (): Promise<unknown> => JSON.parse(await store.changesTextAfter!(ada, 1, 10)).length;
+      if (store.changesTextAfter === undefined) return;
+      await store.apply(ada, [added('a'), added('b'), added('c')]);
+      assert.equal(await page(), 2);
+      assert.equal(await page(), 2);
+      await store.apply(ada, [added('d')]);
+      assert.equal(await page(), 3);
+      await store.forget(ada, ['b']);
+      assert.equal(await page(), 2);
+      await store.apply(bob, [added('other'), added('of bob')]);
+      assert.equal(JSON.parse(await store.changesTextAfter(bob, 1, 10)).length, 1);
+      assert.equal(await page(), 2);
+    });
+
     test('entries are found by exact name only', async (store) => {
       await store.apply(ada, [added('Ä.png', 'capital'), added('ä.png', 'small')]);
       await store.apply(ada, ['a%', 'a\\b.png', 'con', ' ', '👩‍🔬.jpg'].map((name) => added(name)));

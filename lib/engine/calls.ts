@@ -57,9 +57,10 @@ export type Answer =
   /**
    * Never crosses with `release`, which is called once the data are copied, packed or sent: it gives their memory back; nor with `after`,
    * work that the answer need not wait for, but the next call of the user does. `overQuotaBytes`: so large is a collection that is too large.
+   * `level`: of zstd, for what the default does not suit.
    * `nextChunk` comes with `applyChanges` where the client lacks no rows: what its `chunk` answers.
    */
-  | { kind: 'bytes'; data: JsonText; overQuotaBytes?: number; metaSource?: MetaSource; nextChunk?: string; moved?: MovedObjects; release?: () => void; after?: () => void }
+  | { kind: 'bytes'; data: JsonText; level?: number; overQuotaBytes?: number; metaSource?: MetaSource; nextChunk?: string; moved?: MovedObjects; release?: () => void; after?: () => void }
   | ({ kind: 'packed'; moved?: MovedObjects } & Packed)
   | { kind: 'file'; path: string; bytes: number; moved?: MovedObjects };
 

@@ -13,10 +13,10 @@ const encoder = new TextEncoder();
  */
 export function crossing(answer: Answer, packs: boolean): Answer {
   if (answer.kind !== 'bytes') return answer;
-  const { release: _, after: __, ...rest } = answer;
+  const { release: _, after: __, level, ...rest } = answer;
   const { data, moved } = rest;
   const isLarge = data.length > MAX_STRING_CHARS;
-  if (isLarge && packs && data.length <= MAX_PACKED_BYTES) return { kind: 'packed', ...packed(data), ...(moved === undefined ? {} : { moved }) };
+  if (isLarge && packs && data.length <= MAX_PACKED_BYTES) return { kind: 'packed', ...packed(data, level), ...(moved === undefined ? {} : { moved }) };
   if (typeof data === 'string') return isLarge ? { ...rest, data: encoder.encode(data) } : rest;
   // a part of a buffer would take all of it along
   return { ...rest, data: data.length < data.buffer.byteLength ? new Uint8Array(data) : data };

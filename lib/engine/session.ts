@@ -10,7 +10,7 @@ import type { RunningSync } from '../collection/running-sync.ts';
 import { sanityCheck } from '../collection/sanity-check.ts';
 import { start } from '../collection/start.ts';
 import { begin } from '../media/begin.ts';
-import { mediaChanges } from '../media/changes.ts';
+import { mediaChanges, readAhead } from '../media/changes.ts';
 import { downloadFiles } from '../media/download.ts';
 import { eraseMedia } from '../media/erase.ts';
 import { mediaSanity } from '../media/sanity-check.ts';
@@ -33,6 +33,7 @@ import {
 import { SchemaError } from '../schema/schema-error.ts';
 import { removeStaged } from '../storage/files/staging.ts';
 import type { CollectionStore, MediaFiles, MediaStore, UserPlace } from '../storage/storage.ts';
+import { FAST_LEVEL } from '../zstd.ts';
 import type { Answer, Call, JsonStep, Outcome, Overview } from './calls.ts';
 import { parseJsonBody } from './json-body.ts';
 import { asSyncError } from './step-error.ts';
@@ -193,9 +194,11 @@ export class Sessions {
         }
         return media200(await begin({ store: media, files: mediaFiles, user }, parseBeginRequest(body).clientVersion, hostKey));
       case 'mediaChanges':
-        return text(`{"data":${await mediaChanges(media, user, parseMediaChangesRequest(body).lastUsn)},"err":""}`);
-      case 'downloadFiles':
-        return downloadFiles({ store: media, files: mediaFiles, user }, parseDownloadFilesRequest(body).files);
+        return this.#mediaChanges(user, parseMediaChangesRequest(body).lastUsn);
+      case 'downloadFiles': {
+        const zip = await downloadFiles({ store: media, files: mediaFiles, user }, parseDownloadFilesRequest(body).files);
+        return zip.kind === 'bytes' ? { ...zip, level: FAST_LEVEL } : zip;
+      }
       case 'mediaSanity':
         return media200(await mediaSanity(media, user, parseMediaSanityRequest(body).local));
     }
@@ -261,6 +264,14 @@ export class Sessions {
       await this.#abort(user.userId);
       throw error instanceof SchemaError ? new SyncError('STEP_FAILED', error.message) : error;
     }
+  }
+
+  async #mediaChanges(user: UserPlace, lastUsn: number): Promise<Answer> {
+    const { media } = this.#stores;
+    const rows = await mediaChanges(media, user, lastUsn);
+    // what it fails with is told by whoever asks for that page
+    const after = (): void => void readAhead(media, user, rows).catch(() => {});
+    return { ...text(`{"data":${rows},"err":""}`), level: FAST_LEVEL, after };
   }
 
   async #uploadMedia(user: UserPlace, zip: string | Uint8Array, maxTotalBytes?: number): Promise<Answer> {

@@ -299,7 +299,10 @@ export interface MediaStore {
   totals(user: UserPlace): Promise<MediaTotals>;
   /** Entries with `usn > afterUsn` in the order of usn, at most `limit`. Deleted ones included. */
   changesAfter(user: UserPlace, afterUsn: number, limit: number): Promise<MediaEntry[]>;
-  /** The same as JSON text, `[[name, usn, sha1], …]` with an empty sha1 for a deleted one, where the store can write that faster. */
+  /**
+   * The same as JSON text, `[[name, usn, sha1], …]` with an empty sha1 for a deleted one, where the store can write that faster.
+   * The next page is asked for ahead: a store does well to remember the last one that it wrote, as long as nothing changes.
+   */
   changesTextAfter?(user: UserPlace, afterUsn: number, limit: number): Promise<JsonArrayText>;
   /** Entries of those of the names that are known, deleted ones included, in any order. */
   entries(user: UserPlace, names: string[]): Promise<MediaEntry[]>;

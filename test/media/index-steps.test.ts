@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { it } from 'node:test';
 import { begin } from '../../lib/media/begin.ts';
-import { mediaChanges, type MediaChangeRow } from '../../lib/media/changes.ts';
+import { mediaChanges, readAhead, type MediaChangeRow } from '../../lib/media/changes.ts';
 import { mediaSanity } from '../../lib/media/sanity-check.ts';
+import type { MediaStore } from '../../lib/storage/storage.ts';
 import { MemoryMediaFiles, MemoryMediaStore } from '../../lib/storage/memory/media.ts';
 import { ada } from './user-media.ts';
 
@@ -36,6 +37,22 @@ it('changes come after the usn that is asked for, 1000 a page, deleted ones with
   assert.equal(second.length, 500);
   assert.deepEqual(second.at(-1), ['0.png', 1501, '']);
   assert.deepEqual(JSON.parse(await mediaChanges(store, ada, 1501)) as MediaChangeRow[], []);
+});
+
+it('the page behind an answer is asked for ahead, whatever the last name looks like; behind the last one nothing is', async () => {
+  const asked: number[] = [];
+  const store = new MemoryMediaStore();
+  const rowsAfter = async (usn: number): Promise<string> => mediaChanges(store, ada, usn);
+  const ahead: MediaStore = Object.assign(Object.create(store) as MediaStore, {
+    changesTextAfter: async (_: unknown, afterUsn: number) => (asked.push(afterUsn), '[]'),
+  });
+  await readAhead(ahead, ada, await rowsAfter(0));
+  assert.deepEqual(asked, []);
+  await store.apply(ada, [added('a'), added(',7,"ab"]]'), added(`${'x'.repeat(200)}"`)]);
+  await readAhead(ahead, ada, await rowsAfter(0));
+  await store.apply(ada, [{ name: 'a', deleted: true }]);
+  await readAhead(ahead, ada, await rowsAfter(0));
+  assert.deepEqual(asked, [3, 4]);
 });
 
 it('the sanity check counts files, not deletions', async () => {

@@ -154,6 +154,8 @@ class Index {
   readonly #setUnsettled: Database.Statement<[string, number]>;
   readonly #removeUnsettled: Database.Statement<[]>;
   readonly #removeOneUnsettled: Database.Statement<[string]>;
+  /** What was written last of `changesTextAfter`, until something changes. */
+  #page: { afterUsn: number; limit: number; text: JsonArrayText } | undefined;
   /** Counted once, and kept since: nobody else has the index open. Undefined when it must be counted. */
   #totalUnsettled: { names: number; bytes: number } | undefined;
 
@@ -195,7 +197,10 @@ class Index {
   }
 
   changesTextAfter(afterUsn: number, limit: number): JsonArrayText {
-    return this.#changesTextAfter.get(afterUsn, limit)!;
+    if (this.#page?.afterUsn !== afterUsn || this.#page.limit !== limit) {
+      this.#page = { afterUsn, limit, text: this.#changesTextAfter.get(afterUsn, limit)! };
+    }
+    return this.#page.text;
   }
 
   entries(names: string[]): MediaEntry[] {
@@ -278,6 +283,7 @@ class Index {
   }
 
   #transaction<Result>(change: () => Result): Result {
+    this.#page = undefined;
     return this.#db.transaction(change).immediate();
   }
 }
