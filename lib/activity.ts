@@ -71,6 +71,14 @@ export interface Syncing extends SyncReport {
   client: string | undefined;
   startedMillis: number;
   lastMillis: number;
+  /** Once it is over. */
+  outcome?: 'done' | 'ended';
+}
+
+/** Each sync is told once as begun and once as over. */
+export interface SyncHooks {
+  began?(sync: Syncing): void;
+  ended?(sync: Syncing): void;
 }
 
 /** What of a request counts. */
@@ -95,14 +103,19 @@ const MANY = 1000;
 
 /** Syncs that have begun: per user one of cards and one of media. */
 export class Syncs {
+  readonly #hooks: SyncHooks;
   readonly #running = { cards: new Map<string, Syncing>(), media: new Map<string, Syncing>() };
+
+  constructor(hooks: SyncHooks = {}) {
+    this.#hooks = hooks;
+  }
 
   /** Before a step. Undefined where it belongs to no sync that has begun. */
   arrived(method: string, user: { id: string; loginName: string }, client: string | undefined, nowMillis: number): Syncing | undefined {
     const kind = KINDS[method];
     if (kind === undefined) {
       // both roll back what was running
-      if (method === 'meta' || method === 'abort') this.#running.cards.delete(user.id);
+      if (method === 'meta' || method === 'abort') this.#drop(this.#running.cards.get(user.id));
       return undefined;
     }
     const running = this.#running[kind === 'media' ? 'media' : 'cards'];
@@ -118,7 +131,9 @@ export class Syncs {
       startedMillis: nowMillis,
       lastMillis: nowMillis,
     };
+    this.#drop(running.get(user.id));
     running.set(user.id, sync);
+    this.#hooks.began?.(sync);
     return sync;
   }
 
@@ -130,14 +145,22 @@ export class Syncs {
     sync.up.objects += step.moved?.up ?? 0;
     sync.down.objects += step.moved?.down ?? 0;
     if (!LAST.has(step.method)) return undefined;
-    this.ended(sync);
+    this.#drop(sync, 'done');
     return { kind: sync.kind, up: sync.up, down: sync.down };
   }
 
   /** A step that failed has rolled back a sync of cards; a media sync begins again. */
   ended(sync: Syncing): void {
+    this.#drop(sync);
+  }
+
+  #drop(sync: Syncing | undefined, outcome: 'done' | 'ended' = 'ended'): void {
+    if (sync === undefined) return;
     const running = this.#running[sync.kind === 'media' ? 'media' : 'cards'];
     if (running.get(sync.userId) === sync) running.delete(sync.userId);
+    if (sync.outcome !== undefined) return;
+    sync.outcome = outcome;
+    this.#hooks.ended?.(sync);
   }
 
   now(nowMillis: number): UnfinishedSync[] {
@@ -157,7 +180,7 @@ export class Syncs {
     for (const sync of running.values()) {
       // of a one-way sync, all of it is one request
       const isOneRequest = sync.kind === 'upload' || sync.kind === 'download';
-      if (!isOneRequest && nowMillis - sync.lastMillis > SILENT_MILLIS) running.delete(sync.userId);
+      if (!isOneRequest && nowMillis - sync.lastMillis > SILENT_MILLIS) this.#drop(sync);
     }
   }
 }

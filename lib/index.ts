@@ -8,6 +8,7 @@ export type { AccountOptions } from './account/settings.ts';
 export type { AuthenticatorChoice, LogEntry, LogEvent, SyncServerOptions } from './options.ts';
 export type { Activity, Moved, RunningRequest, SyncKind, SyncReport, UnfinishedSync } from './activity.ts';
 export type { HttpRequest, HttpResponse } from './http.ts';
+export type { RequestTrace, SyncTrace, UploadTrace } from './tracing.ts';
 export { ERROR_STATUS, SyncError, type ErrorCode } from './errors.ts';
 export { SqliteAppPasswords, type AppPassword, type AppPasswords, type NewAppPassword } from './auth/app-passwords.ts';
 export type { AuthenticatedUser, Authenticator, Credentials, KeyBasis, Quota, User } from './auth/authenticator.ts';

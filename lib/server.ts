@@ -17,9 +17,10 @@ import { describeFailure, toldSafely } from './server/log-lines.ts';
 import { plainText } from './server/plain-text.ts';
 import { readinessOf, type Readiness } from './server/readiness.ts';
 import { closeRooms, openRooms, type OpenForwarding, type Rooms } from './server/rooms.ts';
-import type { Arrival, ServerState } from './server/state.ts';
+import { arrivalOf, type Arrival, type ServerState } from './server/state.ts';
 import { SyncLines } from './server/sync-lines.ts';
 import { answerToUser } from './server/user-request.ts';
+import { REQUESTS, traced } from './tracing.ts';
 
 const NOTHING_OPEN = { openCollections: 0, threads: 0, waitingCalls: 0, waitingUploads: 0 };
 
@@ -88,7 +89,11 @@ class Hall implements SyncServer {
   }
 
   handle(http: HttpRequest): Promise<HttpResponse> {
-    return this.#untilAnswered(this.#handle(http));
+    const arrival = arrivalOf(http);
+    const answering = REQUESTS.hasSubscribers
+      ? traced(REQUESTS, { entry: arrival.entry }, () => this.#handle(arrival))
+      : this.#handle(arrival);
+    return this.#untilAnswered(answering);
   }
 
   copyUser(userId: string, to: string): Promise<boolean> {
@@ -153,11 +158,9 @@ class Hall implements SyncServer {
     if (this.#closing !== undefined) throw new SyncError('CLOSING', 'the server is closing');
   }
 
-  async #handle(http: HttpRequest): Promise<HttpResponse> {
+  async #handle(arrival: Arrival): Promise<HttpResponse> {
     const startedMillis = performance.now();
-    const entry: LogEntry = { level: 'info', request: `${http.method} ${http.url.split('?', 1)[0]}`, status: 0, ms: 0 };
-    if (http.clientAddress !== undefined) entry.address = http.clientAddress;
-    const arrival: Arrival = { http, entry, secrets: [] };
+    const { entry } = arrival;
     let response: HttpResponse;
     this.#answering.set(entry, startedMillis);
     try {

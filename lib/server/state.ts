@@ -22,3 +22,9 @@ export interface Arrival {
   /** What must not stand in it. */
   secrets: string[];
 }
+
+export function arrivalOf(http: HttpRequest): Arrival {
+  const entry: LogEntry = { level: 'info', request: `${http.method} ${http.url.split('?', 1)[0]}`, status: 0, ms: 0 };
+  if (http.clientAddress !== undefined) entry.address = http.clientAddress;
+  return { http, entry, secrets: [] };
+}

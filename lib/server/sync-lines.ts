@@ -1,16 +1,22 @@
 /** Syncs that go on. Each that is finished has a line of the log of its own, behind the one of its last request. */
 import { finished, Readable } from 'node:stream';
 import type { User } from '../auth/authenticator.ts';
-import { syncEntry, Syncs, type Syncing, type UnfinishedSync } from '../activity.ts';
+import { syncEntry, Syncs, type SyncHooks, type Syncing, type UnfinishedSync } from '../activity.ts';
 import { SyncError } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
 import type { LogEntry } from '../options.ts';
 import type { SyncRequest } from '../protocol/request.ts';
+import { SYNCS } from '../tracing.ts';
 import type { Tell } from './log-lines.ts';
+
+const TOLD: SyncHooks = {
+  began: (sync) => SYNCS.start.publish(sync),
+  ended: (sync) => SYNCS.asyncEnd.publish(sync),
+};
 
 export class SyncLines {
   readonly #tell: Tell;
-  readonly #syncs = new Syncs();
+  readonly #syncs = new Syncs(TOLD);
   /** Lines of finished syncs, by those of their last requests. */
   readonly #finished = new Map<LogEntry, LogEntry>();
 

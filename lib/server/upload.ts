@@ -9,6 +9,7 @@ import { quotaWords } from '../plain-words.ts';
 import { receiveBody } from '../protocol/body.ts';
 import { packedResponse } from '../protocol/response.ts';
 import { removeStaged } from '../storage/files/staging.ts';
+import { traced, UPLOADS } from '../tracing.ts';
 import { noteOf } from './log-lines.ts';
 import { placeOf } from './rooms.ts';
 import { newStagingFile } from './staging-file.ts';
@@ -20,23 +21,13 @@ const TOO_LARGE = 'collection exceeds size limit';
 const TOO_NEW = 'This collection was made by a newer Anki than this server knows. Please ask the administrator to update the server.';
 
 export async function upload(call: StepCall): Promise<HttpResponse> {
-  const { rooms, request, user, entry, options, tell } = call;
+  const { request, user, entry, options } = call;
   entry.event = 'upload.refused';
   const path = await newStagingFile(call, 'upload');
   try {
-    request.receivedBytes = (await receiveBody(request, path, options.limits)).bytes;
-    const verdict = await rooms.engine.prepareUpload(path);
-    if (verdict.verdict === 'corrupt') return refused(call, CORRUPT, verdict.reason);
-    if (verdict.verdict === 'too-new') return refused(call, TOO_NEW, `schema ${verdict.schemaVersion}`);
-    const { maxCollectionBytes: most = Infinity } = await rooms.quotas.of(user);
-    if (verdict.bytes > most && verdict.bytes > (await bytesNow(call))) {
-      return refused(call, quotaWords('collection', verdict.bytes, most), `a collection of ${verdict.bytes} bytes; ${most} are allowed`);
-    }
-    if (verdict.losses.length > 0) tell(noteOf('info', 'upload', user, `not kept in schema 11: ${verdict.losses.slice(0, 20).join('; ')}`));
-    await requireStillSignedIn(call);
-    const answer = await rooms.engine.run({ step: 'upload', user: placeOf(user), path });
-    entry.event = 'upload.replaced';
-    return await responseTo(request, answer);
+    const { bytes } = await receiveBody(request, path, options.limits);
+    request.receivedBytes = bytes;
+    return await traced(UPLOADS, { user: user.loginName, bytes }, () => replaceBy(path, call));
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     if (error.code === 'BODY_TOO_LARGE') return refused(call, TOO_LARGE, error.message);
@@ -45,6 +36,22 @@ export async function upload(call: StepCall): Promise<HttpResponse> {
   } finally {
     await removeStaged(path);
   }
+}
+
+async function replaceBy(path: string, call: StepCall): Promise<HttpResponse> {
+  const { rooms, request, user, entry, tell } = call;
+  const verdict = await rooms.engine.prepareUpload(path);
+  if (verdict.verdict === 'corrupt') return refused(call, CORRUPT, verdict.reason);
+  if (verdict.verdict === 'too-new') return refused(call, TOO_NEW, `schema ${verdict.schemaVersion}`);
+  const { maxCollectionBytes: most = Infinity } = await rooms.quotas.of(user);
+  if (verdict.bytes > most && verdict.bytes > (await bytesNow(call))) {
+    return refused(call, quotaWords('collection', verdict.bytes, most), `a collection of ${verdict.bytes} bytes; ${most} are allowed`);
+  }
+  if (verdict.losses.length > 0) tell(noteOf('info', 'upload', user, `not kept in schema 11: ${verdict.losses.slice(0, 20).join('; ')}`));
+  await requireStillSignedIn(call);
+  const answer = await rooms.engine.run({ step: 'upload', user: placeOf(user), path });
+  entry.event = 'upload.replaced';
+  return responseTo(request, answer);
 }
 
 /** Normal syncs may have made it larger than its quota: what makes it less is welcome. */
