@@ -138,6 +138,9 @@ export class FolderMediaFiles implements MediaFiles {
   }
 
   async hasAny(user: UserPlace): Promise<boolean> {
+    const log = this.#made.get(user.folder)?.log;
+    // between two uploads, one look instead of three folders
+    if (log !== undefined && exists(log.path)) return true;
     const home = userFolder(this.#options.base, user);
     const own = join(home, '.anki-sync-media');
     return [join(home, 'media'), join(own, 'mapped'), join(own, 'staged')].some((folder) => !isEmpty(folder));
