@@ -108,6 +108,20 @@ test('docs/options.md has every option of a directory, with its default', () => 
   assert.equal(told.get('userFilter'), `\`${defaults.userFilter}\``);
 });
 
+test('docs/options.md has every option of a provider of OpenID Connect, and of the server behind a gateway', async () => {
+  for (const [file, name, heading] of [
+    ['lib/auth/oidc/settings.ts', 'OidcOptions', '### Users of a provider of OpenID Connect'],
+    ['lib/gateway/settings.ts', 'UpstreamOptions', '## `anki-sync gateway`'],
+  ] as const) {
+    const body = new RegExp(`export interface ${name} \\{(.*?)\\n\\}`, 's').exec(await readFile(join(ROOT, file), 'utf8'))?.[1] ?? '';
+    const options = [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??:/gm)].map(([, option = '']) => option);
+    assert.ok(options.length >= 4, name);
+    const part = optionsPage.slice(optionsPage.indexOf(heading)).split(/\n##+ /)[0]!;
+    const told = [...part.matchAll(/^\|.*\|$/gm)].join('\n');
+    for (const option of options) assert.ok(told.includes(`| \`${option}\` |`), `${name}.${option}`);
+  }
+});
+
 test('docs/options.md has every variable and every table of the file, and no page has one that does not exist', () => {
   const inTables = new Set([...optionsPage.matchAll(/^\|.*\|$/gm)].flatMap(([row]) => [...row.matchAll(/`([A-Z][A-Z0-9_]{3,})[`=]/g)].map((match) => match[1]!)));
   for (const { variable } of settings) assert.ok(inTables.has(variable) || optionsPage.includes(`\`${variable}\``), variable);
