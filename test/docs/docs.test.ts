@@ -53,7 +53,7 @@ test('the README leads to the index of docs, and every page is reached from ther
 test('every flag that a page names exists', async () => {
   const known = new Set([...helpText().matchAll(/--[a-z-]+/g)].map(([flag]) => flag));
   // of other programs
-  for (const foreign of ['--syncserver', '--test', '--prefix', '--build', '--import', '--strip-components']) known.add(foreign);
+  for (const foreign of ['--syncserver', '--test', '--prefix', '--build', '--import', '--strip-components', '--always-sparkplug']) known.add(foreign);
   // of scripts
   for (const own of ['--seed', '--rounds', '--shrink', '--verbose', '--root', '--plant']) known.add(own);
   for (const script of await readdir(join(ROOT, 'scripts'))) {
