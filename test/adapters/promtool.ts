@@ -1,8 +1,8 @@
 /** Prometheus' own reader of rules, queries and metrics: the one in PATH, or the one of Debian's package, which is unpacked and not installed. */
 import { existsSync, globSync } from 'node:fs';
-import { copyFile, mkdtemp, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../oracle/anki-python.ts';
 import { ROOT } from '../package/project-copy.ts';
@@ -17,6 +17,7 @@ export async function promtool(): Promise<string | undefined> {
   try {
     await download(folder);
     await run('dpkg-deb', ['-x', globSync(join(folder, 'prometheus_*.deb'))[0]!, folder]);
+    await mkdir(dirname(CACHED), { recursive: true });
     await copyFile(join(folder, 'usr/bin/promtool'), `${CACHED}.${process.pid}`);
     await rename(`${CACHED}.${process.pid}`, CACHED);
   } finally {
