@@ -35,8 +35,6 @@ interface Folders {
   incoming: string;
   staged: string;
   mapped: string;
-  /** What lies in `mapped`. Most users have nothing there, and are spared a look at the disk for each name. */
-  mappedNames: Set<string>;
   ranges: StagedRanges;
   /** Where small uploads go. */
   log: StagedLog | undefined;
@@ -166,12 +164,10 @@ export class FolderMediaFiles implements MediaFiles {
       incoming: join(own, 'incoming'),
       staged: join(own, 'staged'),
       mapped: join(own, 'mapped'),
-      mappedNames: new Set<string>(),
       ranges: new StagedRanges(),
       log: undefined,
     };
     for (const folder of [folders.media, folders.incoming, folders.staged, folders.mapped]) makeFolder(folder);
-    folders.mappedNames = new Set(readdirSync(folders.mapped));
     removeOlderThanProcess(folders.incoming);
     this.#caseInsensitive ??= ignoresCase(own);
     for (const name of readdirSync(folders.staged)) {
@@ -221,12 +217,10 @@ export class FolderMediaFiles implements MediaFiles {
     return isFileName(name) && exists(plain) && this.#isNamed(plain, name) ? plain : null;
   }
 
-  #mapped({ mapped, mappedNames }: Folders, name: string): string | null {
+  #mapped({ mapped }: Folders, name: string): string | null {
     if (isUnsafeName(name)) throw new Error('a media name must not be a path');
-    if (mappedNames.size === 0) return null;
-    const nameHash = hash('sha1', name);
-    const path = join(mapped, nameHash);
-    return mappedNames.has(nameHash) && exists(path) ? path : null;
+    const path = join(mapped, hash('sha1', name));
+    return exists(path) ? path : null;
   }
 
   #remove(folders: Folders, name: string, touched: Set<string>): void {
@@ -248,9 +242,7 @@ export class FolderMediaFiles implements MediaFiles {
         if (!isNameRefused(error)) throw error;
       }
     }
-    const nameHash = hash('sha1', name);
-    renameSync(from, join(folders.mapped, nameHash));
-    folders.mappedNames.add(nameHash);
+    renameSync(from, join(folders.mapped, hash('sha1', name)));
     touched.add(folders.mapped);
   }
 
