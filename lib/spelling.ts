@@ -9,6 +9,8 @@ export function nearestWord(typed: string, known: readonly string[], maxEdits: n
   let nearest: string | undefined;
   let fewest = maxEdits + 1;
   for (const word of known) {
+    // every start compares each variable of the environment with each of ours
+    if (Math.abs(word.length - typed.length) >= fewest) continue;
     const edits = editDistance(typed.toLowerCase(), word.toLowerCase());
     if (edits < fewest) [nearest, fewest] = [word, edits];
   }
