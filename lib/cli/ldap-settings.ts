@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { LdapOptions } from '../auth/ldap/settings.ts';
 import type { FlagKinds } from './flags.ts';
 import type { Environment } from './settings.ts';
+import { nearestWord } from '../spelling.ts';
 import { UsageError } from './usage-error.ts';
 
 export const ldapFlags = {
@@ -23,6 +24,9 @@ export const ldapFlags = {
   'ldap-dangerously-skip-certificate-check': 'switch',
 } as const satisfies FlagKinds;
 
+/** More would take LDAP_PORT, which Kubernetes sets for a service of the name ldap, for LDAP_URL. */
+const MOST_EDITS = 2;
+
 type LdapFlag = keyof typeof ldapFlags;
 
 /** Undefined where nothing speaks of LDAP. @throws UsageError */
@@ -41,6 +45,7 @@ export function ldapSettings(flags: ReadonlyMap<string, string>, env: Environmen
     if (alone !== undefined) throw new UsageError(`${alone} is set, but LDAP_URL is not`);
     return undefined;
   }
+  refuseMisspelled(env);
   const passwordFile = given.get('ldap-bind-password-file');
   if (password !== undefined && passwordFile !== undefined) {
     throw new UsageError('LDAP_BIND_PASSWORD and LDAP_BIND_PASSWORD_FILE are both set: give one');
@@ -64,6 +69,16 @@ export function ldapSettings(flags: ReadonlyMap<string, string>, env: Environmen
     dangerouslySkipCertificateCheck: yesOrNo(given, 'ldap-dangerously-skip-certificate-check'),
   };
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as unknown as LdapOptions;
+}
+
+/** One that was overlooked might have been the one that keeps people out. Others than these belong to other programs. @throws UsageError */
+function refuseMisspelled(env: Environment): void {
+  const known = [...(Object.keys(ldapFlags) as LdapFlag[]).map(variableOf), 'LDAP_BIND_PASSWORD'];
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith('LDAP_') || value === undefined || value === '' || known.includes(name)) continue;
+    const meant = nearestWord(name, known, MOST_EDITS);
+    if (meant !== undefined && (env[meant] ?? '') === '') throw new UsageError(`unknown variable ${name}. Did you mean ${meant}?`);
+  }
 }
 
 /** A message of `ldapAuthenticator` names options; whoever set variables knows only those. */

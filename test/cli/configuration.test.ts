@@ -132,6 +132,12 @@ test('a misspelled variable of ours is told, and those of other programs are not
   ]);
 });
 
+test('a misspelled variable of a directory keeps the server from starting: it might have been the one that keeps people out', () => {
+  const env = { LDAP_URL: 'ldaps://a', LDAP_BIND_TEMPLATE: 'uid={name},dc=a' };
+  assert.throws(() => settings([], { ...env, LDAP_GROUP_FILTRE: '(cn=learners)' }), wrong(/^unknown variable LDAP_GROUP_FILTRE\. Did you mean LDAP_GROUP_FILTER\?$/));
+  assert.equal(settings([], { ...env, LDAP_PORT: 'tcp://10.0.0.1:389', LDAP_URI: 'ldap://a', LDAP_GROUP_FILTRE: '' }).ldap?.groupFilter, undefined);
+});
+
 test('serve tells which file it follows, and what looks misspelled', async (t) => {
   const folder = await temporaryFolder(t);
   await writeFile(join(folder, 'anki-sync.toml'), 'port = 0\nbase = "cards"\n');
