@@ -18,36 +18,26 @@ const MAX_ROW_BYTES = 32 * 1024 ** 2;
 
 const KINDS: readonly RowKind[] = ['revlog', 'cards', 'notes'];
 
-/** Which rows the client lacks is asked once, at the latest by the first `chunk`. */
-async function gatheredIds(sync: RunningSync): Promise<Record<RowKind, Id[]>> {
-  const { store, clientUsn } = sync;
-  sync.chunkIds ??= {
-    revlog: await store.pendingIds('revlog', clientUsn),
-    cards: await store.pendingIds('cards', clientUsn),
-    notes: await store.pendingIds('notes', clientUsn),
-  };
-  return sync.chunkIds;
-}
-
-/** What the first `chunk` will answer, where the client lacks no rows: so it is in most syncs of a single device. Else undefined. */
-export async function emptyChunk(sync: RunningSync): Promise<string | undefined> {
-  const { revlog, cards, notes } = await gatheredIds(sync);
-  return revlog.length + cards.length + notes.length === 0 ? chunk(sync) : undefined;
-}
-
 /**
- * `chunk`: the next rows the client lacks; newest first, as the official server pops them.
+ * `chunk`: the next rows the client lacks. Ids are gathered at the first call; newest first, as the official server pops them.
  * `done` is set when fewer than a full chunk came, so a last full chunk is followed by an empty one.
  * @returns the answer's JSON text.
  */
 export async function chunk(sync: RunningSync): Promise<string> {
-  const ids = await gatheredIds(sync);
+  if (sync.chunkIds === undefined) {
+    const { store, clientUsn } = sync;
+    sync.chunkIds = {
+      revlog: await store.pendingIds('revlog', clientUsn),
+      cards: await store.pendingIds('cards', clientUsn),
+      notes: await store.pendingIds('notes', clientUsn),
+    };
+  }
   const taken: Record<RowKind, Id[]> = { revlog: [], cards: [], notes: [] };
   let left = CHUNK_SIZE;
   for (let before = 0; left > 0 && left !== before; ) {
     before = left;
     for (const kind of ['revlog', 'notes', 'cards'] as const) {
-      const id = ids[kind].pop();
+      const id = sync.chunkIds[kind].pop();
       if (id === undefined) continue;
       taken[kind].push(id);
       left -= 1;
@@ -58,7 +48,7 @@ export async function chunk(sync: RunningSync): Promise<string> {
     const fitting = await fittingRows(sync, kind, taken[kind]);
     // the next chunk begins where this one ends
     const later = taken[kind].splice(fitting);
-    ids[kind].push(...later.reverse());
+    sync.chunkIds[kind].push(...later.reverse());
     if (later.length > 0) done = false;
   }
   sync.moved.down += taken.revlog.length + taken.cards.length + taken.notes.length;

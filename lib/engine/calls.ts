@@ -5,11 +5,8 @@ import type { Packed } from '../zstd.ts';
 
 /** Everything the main side may ask of the room that holds a user's data. One call per user at a time. */
 export type Call =
-  /**
-   * Where the collection has more than `maxCollectionBytes`, `meta` says so to the person. With `packs`, the client takes zstd, and a large answer comes packed from the thread.
-   * With `thenMeta`, `finish` also tells what the next `meta` is made of.
-   */
-  | { step: JsonStep; user: UserPlace; sessionKey: string; body: JsonText; hostKey?: string; packs?: boolean; maxCollectionBytes?: number | undefined; thenMeta?: boolean }
+  /** Where the collection has more than `maxCollectionBytes`, `meta` says so to the person. With `packs`, the client takes zstd, and a large answer comes packed from the thread. */
+  | { step: JsonStep; user: UserPlace; sessionKey: string; body: JsonText; hostKey?: string; packs?: boolean; maxCollectionBytes?: number | undefined }
   | { step: 'abort' | 'expire' | 'settleMedia' | 'release' | 'download' | 'stagingFolder' | 'mediaStagingFolder'; user: UserPlace }
   /** Bytes of the collection as JSON, or null where its store cannot tell. A running sync is ended, as by the upload that this is asked for. */
   | { step: 'collectionBytes'; user: UserPlace }
@@ -58,9 +55,8 @@ export type Answer =
    * Never crosses with `release`, which is called once the data are copied, packed or sent: it gives their memory back; nor with `after`,
    * work that the answer need not wait for, but the next call of the user does. `overQuotaBytes`: so large is a collection that is too large.
    * `level`: of zstd, for what the default does not suit.
-   * `nextChunk` comes with `applyChanges` where the client lacks no rows: what its `chunk` answers.
    */
-  | { kind: 'bytes'; data: JsonText; level?: number; overQuotaBytes?: number; metaSource?: MetaSource; nextChunk?: string; moved?: MovedObjects; release?: () => void; after?: () => void }
+  | { kind: 'bytes'; data: JsonText; level?: number; overQuotaBytes?: number; metaSource?: MetaSource; moved?: MovedObjects; release?: () => void; after?: () => void }
   | ({ kind: 'packed'; moved?: MovedObjects } & Packed)
   | { kind: 'file'; path: string; bytes: number; moved?: MovedObjects };
 

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { metaAnswer, overQuota, type MetaSource } from '../collection/meta.ts';
 import { SyncError } from '../errors.ts';
-import { parseEmptyRequest, parseMetaRequest } from '../schema/schema11.ts';
+import { parseMetaRequest } from '../schema/schema11.ts';
 import type { CollectionMeta, UserPlace } from '../storage/storage.ts';
 import type { UploadVerdict } from '../storage/sqlite/anki2.ts';
 import type { Answer, Call, JsonText, Outcome } from './calls.ts';
@@ -45,18 +45,14 @@ interface Resident {
   settling: NodeJS.Timeout | undefined;
   /** Its data are being closed, and no call came since. */
   closing: boolean;
-  /** Of the last `meta` or `finish`, until a step that may change it. */
+  /** Of the last `meta`, until a step that may change it. */
   metaSource: MetaSource | undefined;
-  /** What the `chunk` of a sync answers, from its `applyChanges` until the next call. */
-  nextChunk: { sessionKey: string; text: string } | undefined;
   /** Of the call that is in the room now. */
   callStartedMillis: number | undefined;
 }
 
 /** Steps after which `meta` answers the same. */
 const KEEP_META: ReadonlySet<Call['step']> = new Set(['begin', 'mediaChanges', 'mediaSanity', 'settleMedia', 'overview']);
-
-const NEVER = (): boolean => false;
 
 /** A client sends its media zips one right after the other: this long after the last one, they are brought to their place. */
 const SETTLE_IDLE_MILLIS = 2_000;
@@ -90,7 +86,7 @@ export class Engine {
       maxOpen: options.maxOpen ?? 200,
       maxWaitingPerUser: options.maxWaitingPerUser ?? 8,
       threadHeapMib: options.threadHeapMib ?? 512,
-      stillHolds: options.stillHolds ?? NEVER,
+      stillHolds: options.stillHolds ?? (() => false),
     };
     this.#threads = new Array<ThreadRoom | undefined>(this.#options.threads);
     this.#sweep = setInterval(() => this.#closeIdle(), Math.min(10_000, this.#options.closeIdleMillis)).unref();
@@ -102,14 +98,10 @@ export class Engine {
     if (this.#closing) throw new SyncError('CLOSING', 'the server is closing');
     const known = call.step === 'meta' ? this.#knownMeta(call.user) : undefined;
     if (known !== undefined && call.step === 'meta') return metaFromMemory(known, call);
-    const chunk = call.step === 'chunk' ? this.#knownChunk(call) : undefined;
-    if (chunk !== undefined) return { kind: 'bytes', data: chunk };
     const resident = this.#residentWithPlace(call.user);
     // the first step of an upload: what checks it can start while it arrives
     if (call.step === 'stagingFolder') this.#lane.expectUpload();
-    // where `meta` is asked at each time, it need not be known before
-    const isKept = call.step === 'finish' && this.#options.stillHolds !== NEVER;
-    return this.#enqueue(resident, isKept ? { ...call, thenMeta: true } : call);
+    return this.#enqueue(resident, call);
   }
 
   /**
@@ -223,7 +215,6 @@ export class Engine {
         settling: undefined,
         closing: false,
         metaSource: undefined,
-        nextChunk: undefined,
         callStartedMillis: undefined,
       };
     } else if (resident.closing) {
@@ -260,26 +251,8 @@ export class Engine {
     return known;
   }
 
-  /** Most syncs of a single device ask in vain what they lack, and with `applyChanges` the thread has told already. */
-  #knownChunk({ user, sessionKey, body }: { user: UserPlace; sessionKey: string; body: JsonText }): string | undefined {
-    const resident = this.#residents.get(user.folder);
-    const known = resident?.place.userId === user.userId ? resident.nextChunk : undefined;
-    if (resident === undefined || known?.sessionKey !== sessionKey) return undefined;
-    try {
-      parseEmptyRequest(parseJsonBody(body));
-    } catch {
-      // the thread tells what is wrong
-      return undefined;
-    }
-    resident.lastUsedMillis = performance.now();
-    clearTimeout(resident.expiry);
-    this.#expireLater(resident);
-    return known.text;
-  }
-
   #enqueue(resident: Resident, call: Call): Promise<Answer> {
     resident.waiting += 1;
-    resident.nextChunk = undefined;
     if (!KEEP_META.has(call.step)) resident.metaSource = undefined;
     clearTimeout(resident.expiry);
     clearTimeout(resident.settling);
@@ -290,7 +263,7 @@ export class Engine {
         resident.syncing = syncing;
         resident.unsettled = unsettled;
         // with others waiting, one of them may change it
-        if (answer.kind === 'bytes' && resident.waiting === 1) this.#remember(resident, call, answer);
+        if (answer.kind === 'bytes' && answer.metaSource !== undefined && resident.waiting === 1) resident.metaSource = answer.metaSource;
         return answer;
       } catch (error) {
         // a failed step has rolled back; a failed request for something else has not, and then the timer below finds nothing to do
@@ -305,11 +278,6 @@ export class Engine {
     });
     resident.tail = result.catch(() => {});
     return result;
-  }
-
-  #remember(resident: Resident, call: Call, { metaSource, nextChunk }: Extract<Answer, { kind: 'bytes' }>): void {
-    if (metaSource !== undefined) resident.metaSource = metaSource;
-    if (nextChunk !== undefined && 'sessionKey' in call) resident.nextChunk = { sessionKey: call.sessionKey, text: nextChunk };
   }
 
   #afterCall(resident: Resident, step?: Call['step']): void {
@@ -372,9 +340,7 @@ export class Engine {
   /** With a thread, all that it held is closed, and others may have a hand in it until it is opened again. */
   #closedWith(index: number): void {
     for (const resident of this.#residents.values()) {
-      if (!(resident.room instanceof ThreadRoom) || resident.room.index !== index) continue;
-      resident.metaSource = undefined;
-      resident.nextChunk = undefined;
+      if (resident.room instanceof ThreadRoom && resident.room.index === index) resident.metaSource = undefined;
     }
   }
 }

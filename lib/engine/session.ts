@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { SyncError } from '../errors.ts';
 import { applyChanges } from '../collection/changes.ts';
-import { applyChunk, chunk, emptyChunk } from '../collection/chunks.ts';
+import { applyChunk, chunk } from '../collection/chunks.ts';
 import { finish } from '../collection/finish.ts';
 import { applyGraves } from '../collection/graves.ts';
-import { metaAnswer, overQuota, type MetaSource } from '../collection/meta.ts';
+import { metaAnswer, overQuota } from '../collection/meta.ts';
 import type { RunningSync } from '../collection/running-sync.ts';
 import { sanityCheck } from '../collection/sanity-check.ts';
 import { start } from '../collection/start.ts';
@@ -129,18 +129,19 @@ export class Sessions {
     }
   }
 
-  async #jsonStep({ step, user, sessionKey, hostKey = '', maxCollectionBytes, thenMeta }: JsonCall, body: Json): Promise<Answer> {
-    const { media, mediaFiles } = this.#stores;
+  async #jsonStep({ step, user, sessionKey, hostKey = '', maxCollectionBytes }: JsonCall, body: Json): Promise<Answer> {
+    const { collections, media, mediaFiles } = this.#stores;
     switch (step) {
       case 'meta': {
         const { syncVersion } = parseMetaRequest(body);
         await this.#abort(user.userId);
-        const { metaSource, isWhole } = await this.#metaSource(user);
+        const mediaUsn = await this.#mediaUsn(user);
+        const metaSource = { collection: await collections.meta(user), mediaUsn: mediaUsn ?? 0 };
         const answer = {
           ...json(metaAnswer(metaSource, syncVersion, Date.now(), maxCollectionBytes) as unknown as Json),
           ...overQuota(metaSource, maxCollectionBytes),
         };
-        return isWhole ? { ...answer, metaSource } : answer;
+        return mediaUsn === undefined ? answer : { ...answer, metaSource };
       }
       case 'start':
         return this.#start(user, sessionKey, body);
@@ -150,11 +151,7 @@ export class Sessions {
       }
       case 'applyChanges': {
         const request = parseUnchunkedChangesRequest(body);
-        return this.#inSync(user, sessionKey, async (sync) => {
-          const answer = text(await applyChanges(sync, request, Math.floor(Date.now() / 1000)));
-          const nextChunk = await emptyChunk(sync);
-          return nextChunk === undefined ? answer : { ...answer, nextChunk };
-        });
+        return this.#inSync(user, sessionKey, async (sync) => text(await applyChanges(sync, request, Math.floor(Date.now() / 1000))));
       }
       case 'chunk':
         parseEmptyRequest(body);
@@ -182,10 +179,7 @@ export class Sessions {
           const modifiedMillis = await finish(sync, Date.now());
           this.#running.delete(user.userId);
           this.#steppedMillis.delete(user.userId);
-          const answer = { ...json(modifiedMillis), moved: sync.moved };
-          // the sync is kept, whatever the next `meta` will say
-          const next = thenMeta === true ? await this.#metaSource(user).catch(() => undefined) : undefined;
-          return next?.isWhole === true ? { ...answer, metaSource: next.metaSource } : answer;
+          return { ...json(modifiedMillis), moved: sync.moved };
         });
       case 'begin':
         if (!this.#mediaSeen.has(user.userId)) {
@@ -202,13 +196,6 @@ export class Sessions {
       case 'mediaSanity':
         return media200(await mediaSanity(media, user, parseMediaSanityRequest(body).local));
     }
-  }
-
-  /** Not whole where the index of media is damaged. */
-  async #metaSource(user: UserPlace): Promise<{ metaSource: MetaSource; isWhole: boolean }> {
-    const mediaUsn = await this.#mediaUsn(user);
-    const collection = await this.#stores.collections.meta(user);
-    return { metaSource: { collection, mediaUsn: mediaUsn ?? 0 }, isWhole: mediaUsn !== undefined };
   }
 
   /** Undefined of a damaged index: that stops the media, and nothing else. They ask for it themselves, and tell. */

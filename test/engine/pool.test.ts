@@ -8,7 +8,7 @@ import { Engine, type EngineOptions } from '../../lib/engine/pool.ts';
 import { SyncError } from '../../lib/errors.ts';
 import { journals } from './collections.ts';
 import { until } from './until.ts';
-import { FAILURES_LEFT, MADE, META_FAILURES_LEFT, METAS, openGate, RELEASES, ROLLBACKS, WAITING, watch } from './watched-store.ts';
+import { FAILURES_LEFT, MADE, METAS, openGate, RELEASES, ROLLBACKS, WAITING, watch } from './watched-store.ts';
 
 const module = (path: string): string => new URL(path, import.meta.url).href;
 
@@ -123,9 +123,9 @@ test('between two syncs meta is answered without asking the collection again, an
   const during = [run('ada', 'meta'), run('ada', 'start'), run('ada', 'finish'), run('ada', 'meta')];
   const usns = (await Promise.all(during)).map((text) => (JSON.parse(text) as { usn?: number }).usn);
   assert.deepEqual([usns[0], usns[3]], [first.usn, first.usn + 1]);
-  assert.equal(count(METAS), 4);
+  assert.equal(count(METAS), 3);
   assert.equal((JSON.parse(await run('ada', 'meta')) as { usn: number }).usn, first.usn + 1);
-  assert.equal(count(METAS), 4);
+  assert.equal(count(METAS), 3);
   await assert.rejects(run('ada', 'meta', { v: 'x', cv: '' }), failsWith('BODY_INVALID'));
   await assert.rejects(run('ada', 'meta', { v: 7, cv: '' }), failsWith('CLIENT_TOO_OLD'));
 });
@@ -144,89 +144,6 @@ test('that a collection is over its quota is told from memory too, by the quota 
   const within = ['', true, false];
   assert.deepEqual([await told(1000), await told(1000), await told(), await told(1024 ** 3), await told(1000)], [over, over, within, within, over]);
   assert.equal(count(METAS), 1);
-});
-
-test('a sync that is finished tells what the next meta answers, where the store is the only one that changes it', async () => {
-  open({ stillHolds: (user) => user.folder === 'ada' });
-  await run('ada', 'start');
-  const modified = Number(await run('ada', 'finish'));
-  assert.equal(count(METAS), 1);
-  const slow = run('slow', 'meta');
-  await until(() => count(WAITING) === 1);
-  const { mod, usn } = JSON.parse(await run('ada', 'meta')) as { mod: number; usn: number };
-  assert.deepEqual([mod, usn], [modified, 1]);
-  openGate(shared);
-  await slow;
-  assert.equal(count(METAS), 2);
-  await run('bob', 'start');
-  await run('bob', 'finish');
-  await run('bob', 'meta');
-  assert.equal(count(METAS), 4);
-  await engine.close();
-  open();
-  await run('ada', 'start');
-  await run('ada', 'finish');
-  assert.equal(count(METAS), 4);
-});
-
-test('a sync that was kept is answered so, whatever the next meta will fail with', async () => {
-  open({ stillHolds: () => true });
-  Atomics.store(shared, META_FAILURES_LEFT, 1);
-  await run('ada', 'start');
-  assert.ok(Number(await run('ada', 'finish')) > 0);
-  assert.equal((JSON.parse(await run('ada', 'meta')) as { usn: number }).usn, 1);
-});
-
-/** Of a collection without rows. */
-const CHANGES = { changes: { models: [], decks: [[], []], tags: [] } };
-
-test('a client that lacks no rows need not wait for the thread to hear so, and the sync goes on', async () => {
-  open();
-  await run('ada', 'start');
-  await run('ada', 'applyChanges', CHANGES);
-  const slow = run('slow', 'meta');
-  await until(() => count(WAITING) === 1);
-  assert.equal(await run('ada', 'chunk'), '{"done":true}');
-  openGate(shared);
-  await slow;
-  assert.equal(await run('ada', 'chunk'), '{"done":true}');
-  await assert.rejects(run('ada', 'chunk', { field: 1 }), failsWith('BODY_INVALID'));
-  await run('ada', 'finish');
-  await assert.rejects(run('ada', 'chunk'), failsWith('SYNC_NOT_ACTIVE'));
-});
-
-test('that a client lacks no rows is known of its own sync alone, and for as long as it runs', async () => {
-  open();
-  const chunkOf = (userId: string, sessionKey: string): Promise<unknown> => engine.run({ step: 'chunk', user: { userId, folder: 'ada' }, sessionKey, body: '{}' });
-  await run('ada', 'start');
-  await run('ada', 'applyChanges', CHANGES);
-  await assert.rejects(chunkOf('ada', 'another'), failsWith('SYNC_TAKEN_OVER'));
-  await run('ada', 'start');
-  await assert.rejects(run('ada', 'applyChanges', {}), failsWith('BODY_INVALID'));
-  await run('ada', 'applyChanges', CHANGES);
-  // another user who has the folder now
-  await assert.rejects(chunkOf('eve', 'session of ada'), failsWith('SYNC_NOT_ACTIVE'));
-  await run('ada', 'start');
-  await run('ada', 'applyChanges', CHANGES);
-  await assert.rejects(run('fatal', 'meta'), failsWith('THREAD_LOST'));
-  await assert.rejects(run('ada', 'chunk'), failsWith('SYNC_NOT_ACTIVE'));
-});
-
-test('a client that is told at once that it lacks no rows is not taken for one that stays away', async () => {
-  mock.timers.enable({ apis: ['setTimeout'] });
-  open({ syncIdleMillis: 60_000 });
-  await run('ada', 'start');
-  await run('ada', 'applyChanges', CHANGES);
-  for (const _ of [1, 2]) {
-    mock.timers.tick(59_999);
-    await run('ada', 'chunk');
-  }
-  mock.timers.tick(59_999);
-  assert.equal(count(ROLLBACKS), 0);
-  mock.timers.tick(1);
-  mock.timers.reset();
-  await until(() => count(ROLLBACKS) === 1);
-  await assert.rejects(run('ada', 'chunk'), failsWith('SYNC_NOT_ACTIVE'));
 });
 
 test('what meta answered is not remembered beyond the thread that had the collection open', async () => {

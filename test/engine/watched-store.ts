@@ -10,7 +10,6 @@ export const RELEASES = 3;
 export const MADE = 4;
 export const FAILURES_LEFT = 5;
 export const METAS = 6;
-export const META_FAILURES_LEFT = 7;
 
 export interface WatchedOptions {
   base: string;
@@ -19,7 +18,7 @@ export interface WatchedOptions {
 }
 
 export function watch(): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(8 * Int32Array.BYTES_PER_ELEMENT));
+  return new Int32Array(new SharedArrayBuffer(7 * Int32Array.BYTES_PER_ELEMENT));
 }
 
 /** Lets go of whoever waits in the store. */
@@ -38,7 +37,6 @@ class WatchedStore extends SqliteCollectionStore {
 
   override async meta(user: UserPlace): Promise<CollectionMeta> {
     Atomics.add(this.#shared, METAS, 1);
-    if (Atomics.sub(this.#shared, META_FAILURES_LEFT, 1) > 0) throw new Error('the disk is gone');
     if (user.folder === 'fatal') {
       setImmediate(() => {
         throw new Error('nobody catches this');
