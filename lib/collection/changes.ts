@@ -35,7 +35,7 @@ async function changesForClient(sync: RunningSync): Promise<string> {
   const list = async (kind: ObjectKind): Promise<string> => {
     const objects = await store.pendingObjects(kind, clientUsn);
     sync.moved.down += objects.length;
-    return `[${objects.sort(byId).map((object) => object.json).join(',')}]`;
+    return `[${objects.sort(kind === 'notetypes' ? byUsn : byId).map((object) => object.json).join(',')}]`;
   };
   const tags = (await store.pendingTags(clientUsn)).sort(byFoldedName);
   sync.moved.down += tags.length;
@@ -51,6 +51,11 @@ async function changesForClient(sync: RunningSync): Promise<string> {
 /** The official server's order. It matters: who comes first keeps a name that two objects claim. */
 function byId(a: NamedObject, b: NamedObject): number {
   return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+}
+
+/** Likewise, of notetypes: the official server finds them by an index of `usn`, which its decks and presets do not have. */
+function byUsn(a: NamedObject, b: NamedObject): number {
+  return a.usn - b.usn || byId(a, b);
 }
 
 /** Likewise: the first of two tags that differ by case decides how parents are written. By code points, as Anki compares. */

@@ -45,4 +45,23 @@ export const foundByRandomRounds: Scenario[] = [
       assert.deepEqual(found, ['Y, X, Type Y, Type X', 'Y+, X, Type Y+, Type X', 'Y+, X, Type Y+, Type X', 'Y+, X, Type Y+, Type X']);
     },
   },
+  {
+    name: 'notetypes of several syncs reach a device in the order of those syncs, so that the first of two that claim a name has it',
+    async run(stage) {
+      const [a, b] = await stage.twoDevices();
+      const older = await a.do<number>('add_notetype', { name: 'Type X' });
+      const newer = await a.do<number>('add_notetype', { name: 'Type Y' });
+      await stage.settle(a, b);
+      const rename = (id: number, name: string): Promise<unknown> => a.do('patch_notetype', { id, patch_json: JSON.stringify({ name }) });
+      await rename(older, 'between');
+      await rename(newer, 'Type X');
+      await a.sync();
+      await rename(older, 'Type Y');
+      await a.sync();
+      await b.sync();
+      const names = await b.do<Record<string, number>>('notetype_names');
+      const nameOf = (id: number): string | undefined => Object.keys(names).find((name) => names[name] === id);
+      assert.deepEqual([nameOf(older), nameOf(newer)], ['Type Y', 'Type X+']);
+    },
+  },
 ];
