@@ -12,6 +12,9 @@ import { describe, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { restoreSnapshot } from '../../lib/backup/restore.ts';
+import { uploadChanges } from '../../lib/media/upload.ts';
+import { FolderMediaFiles } from '../../lib/storage/files/folder.ts';
+import { SqliteMediaStore } from '../../lib/storage/sqlite/media.ts';
 import { makeCollection, makeMedia, MEDIA, NOTES } from '../crash/data-folder.ts';
 import { uploadZip } from '../media/raw-zip.ts';
 import { runningServer, type RunningServer } from './running-server.ts';
@@ -241,6 +244,38 @@ describe('media files', () => {
     const { data } = (await ada.msync('begin', { v: 'test' })).json() as { data: { usn: number } };
     assert.ok(data.usn >= 1_000_000);
     assert.equal(readdirSync(join(base, 'ada', 'media')).length, Object.keys(MEDIA).length);
+  });
+
+  describe('of files that all wait to be brought to their places', () => {
+    async function waitingFiles(t: TestContext): Promise<string> {
+      const base = await folder(t);
+      mkdirSync(join(base, 'ada'));
+      const user = { userId: 'ada', folder: 'ada' };
+      const [store, files] = [new SqliteMediaStore({ base }), new FolderMediaFiles({ base })];
+      await uploadChanges({ store, files, user }, uploadZip([['a.png', 'aaaa']]));
+      await store.close();
+      await files.close();
+      assert.deepEqual(readdirSync(join(base, 'ada', 'media')), []);
+      return base;
+    }
+
+    test('is begun with usns that no device has seen, where it was lost', async (t) => {
+      const base = await waitingFiles(t);
+      rmSync(join(base, 'ada', 'media.db'));
+      await using server = await runningServer({ base });
+      const { data } = (await (await server.user('ada')).msync('begin', { v: 'test' })).json() as { data: { usn: number } };
+      assert.ok(data.usn >= 1_000_000);
+    });
+
+    test('is damaged where it has no bytes, and they stay', async (t) => {
+      const base = await waitingFiles(t);
+      truncateSync(join(base, 'ada', 'media.db'));
+      await using server = await runningServer({ base });
+      assert.match((await (await server.user('ada')).msync('begin', { v: 'test' })).json().err, /Please tell whoever runs the server/);
+      assert.match(lastLine(server).detail ?? '', /it has no bytes/);
+      await server.close();
+      assert.notDeepEqual(readdirSync(join(base, 'ada', '.anki-sync-media', 'staged')), []);
+    });
   });
 });
 

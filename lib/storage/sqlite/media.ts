@@ -123,7 +123,7 @@ export class SqliteMediaStore implements MediaStore {
       const folder = userFolder(this.#base, user);
       makeFolder(folder);
       const path = join(folder, 'media.db');
-      if (!isThere(path)) createIndexFile(path, hasFiles(join(folder, 'media')) ? USNS_OF_A_LOST_INDEX : 0);
+      if (!isThere(path)) createIndexFile(path, hasMedia(folder) ? USNS_OF_A_LOST_INDEX : 0);
       requireSoundIndex(path);
       index = new Index(path);
     }
@@ -316,7 +316,7 @@ function requireSoundIndex(path: string): void {
   if (!isThere(path)) return;
   const stat = statSync(path);
   if (!stat.isFile()) throw new DamagedIndex(`it is ${stat.isDirectory() ? 'a folder' : 'no file'}`);
-  if (stat.size === 0 && !isThere(`${path}-wal`) && hasFiles(join(dirname(path), 'media'))) throw new DamagedIndex('it has no bytes');
+  if (stat.size === 0 && !isThere(`${path}-wal`) && hasMedia(dirname(path))) throw new DamagedIndex('it has no bytes');
 }
 
 class DamagedIndex extends Error {}
@@ -327,8 +327,12 @@ function isDamage(error: unknown): boolean {
   return error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|NOTADB|ERROR$)/.test(error.code);
 }
 
-function hasFiles(folder: string): boolean {
-  return existsSync(folder) && readdirSync(folder).length > 0;
+/** Also such that wait to be brought to their places: of a user who has just begun, they may be all. */
+function hasMedia(userFolder: string): boolean {
+  return ['media', '.anki-sync-media/mapped', '.anki-sync-media/staged'].some((each) => {
+    const folder = join(userFolder, each);
+    return existsSync(folder) && readdirSync(folder).length > 0;
+  });
 }
 
 export function openIndex(path: string): Database.Database {
