@@ -17,6 +17,7 @@ import { describeFailure, toldSafely } from './server/log-lines.ts';
 import { plainText } from './server/plain-text.ts';
 import { readinessOf, type Readiness } from './server/readiness.ts';
 import { closeRooms, openRooms, type OpenForwarding, type Rooms } from './server/rooms.ts';
+import { settleLeft } from './server/settle-left.ts';
 import { arrivalOf, type Arrival, type ServerState } from './server/state.ts';
 import { SyncLines } from './server/sync-lines.ts';
 import { answerToUser } from './server/user-request.ts';
@@ -83,6 +84,7 @@ class Hall implements SyncServer {
     this.#readiness = readinessOf(options.base);
     this.ready = openRooms(options, { tell, lost: (words) => this.#lost(words), openForwarding }).then((rooms) => {
       this.#rooms = rooms;
+      void settleLeft(options.base, rooms, () => this.#closing !== undefined).catch(() => {});
     });
     // told by each request, and to whoever awaits `ready`
     this.ready.catch(() => {});

@@ -66,7 +66,7 @@ function compare(db: Database.Database, places: MediaPlaces, deep: boolean, tell
     tell('problem', `the media index counts ${meta.count} files with ${meta.bytes} bytes, but lists ${count} with ${bytes}: media syncs end with an error`);
   }
   if (last > meta.last) tell('problem', `the media index lists changes up to ${last}, but says that ${meta.last} is the last: devices may miss some`);
-  if (waiting > 0) tell('note', `${waiting} media files are uploaded and not yet in media/: the server brings them there at the user's next sync`);
+  if (waiting > 0) tell('note', `${waiting} media files are uploaded and not yet in media/: the server brings them there soon after its next start`);
   if (extra.length > 0) tell('note', `${extra.length} files in media/ are not in the index, so no device gets them: ${someOf(extra)}`);
 }
 

@@ -96,6 +96,7 @@ export class Sessions {
         await Promise.all([collections.release(user), media.release(user), mediaFiles.release(user)]);
         return text('null');
       case 'settleMedia':
+        this.#seeMedia(user);
         await this.#settleSomeMedia(user);
         return text('null');
       case 'stagingFolder':
@@ -182,10 +183,7 @@ export class Sessions {
           return { ...json(modifiedMillis), moved: sync.moved };
         });
       case 'begin':
-        if (!this.#mediaSeen.has(user.userId)) {
-          this.#mediaSeen.add(user.userId);
-          this.#unsettled.set(user.userId, user);
-        }
+        this.#seeMedia(user);
         return media200(await begin({ store: media, files: mediaFiles, user }, parseBeginRequest(body).clientVersion, hostKey));
       case 'mediaChanges':
         return this.#mediaChanges(user, parseMediaChangesRequest(body).lastUsn);
@@ -305,6 +303,12 @@ export class Sessions {
     }
     await eraseMedia({ store: media, files: mediaFiles, user });
     this.#unsettled.delete(user.userId);
+  }
+
+  #seeMedia(user: UserPlace): void {
+    if (this.#mediaSeen.has(user.userId)) return;
+    this.#mediaSeen.add(user.userId);
+    this.#unsettled.set(user.userId, user);
   }
 
   async #settleMedia(user: UserPlace): Promise<void> {

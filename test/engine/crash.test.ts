@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { zstdCompressSync } from 'node:zlib';
+import { uploadChanges } from '../../lib/media/upload.ts';
+import { FolderMediaFiles } from '../../lib/storage/files/folder.ts';
+import { SqliteMediaStore } from '../../lib/storage/sqlite/media.ts';
 import { RawClient } from '../client/raw.ts';
 import { uploadZip } from '../media/raw-zip.ts';
 import { contentsOf, journals, piecesOf, query, writeCollection } from './collections.ts';
@@ -56,6 +59,26 @@ test('what finish, upload, uploadChanges and hostKey answered is there after a k
   await using last = await serverProcess(base);
   await ok(at(last, ada).post('abort'));
   assert.equal(await notesOn(at(last, ada)), query(path, 'SELECT count(*) FROM notes'));
+});
+
+test('media that waited at a kill come to their places after the next start, though their user does not come', async () => {
+  const server = await serverProcess(base);
+  await server.user('ada');
+  await server.kill();
+  // as a server leaves them that is killed within two seconds
+  const user = { userId: 'ada', folder: 'ada' };
+  const [store, files] = [new SqliteMediaStore({ base }), new FolderMediaFiles({ base })];
+  await uploadChanges({ store, files, user }, uploadZip([['picture.png', 'the bytes'], ['gone.png', 'gone']]));
+  await uploadChanges({ store, files, user }, uploadZip([['gone.png', null]]));
+  await store.close();
+  await files.close();
+  assert.deepEqual(readdirSync(join(base, 'ada', 'media')), []);
+
+  await using again = await serverProcess(base);
+  const waiting = join(base, 'ada', '.anki-sync-media', 'staged');
+  await until(() => readdirSync(waiting).length === 0);
+  assert.deepEqual(readdirSync(join(base, 'ada', 'media')), ['picture.png']);
+  assert.equal(await again.stop(), 0);
 });
 
 test('nothing is there of a sync that was killed before finish, and the next one works', async () => {

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FileRange } from '../storage.ts';
 import { readStagedLog } from './staged-log.ts';
@@ -32,6 +33,12 @@ export function mediaPlaces(userFolder: string): MediaPlaces {
       return stat === undefined ? null : { path, offset: 0, bytes: stat.size };
     },
   };
+}
+
+/** Whether anything may wait to be brought to its place. */
+export async function hasStagedMedia(userFolder: string): Promise<boolean> {
+  const names = await readdir(join(userFolder, '.anki-sync-media', 'staged')).catch(() => []);
+  return names.length > 0;
 }
 
 function stagedIn(folder: string): Map<string, FileRange> {
