@@ -10,7 +10,7 @@ import { LOGIN_LIMITS, type LoginLimitsOptions } from './auth/login-limits.ts';
 import { requireOidcLibrary } from './auth/oidc/library.ts';
 import { checkOidcOptions, type OidcOptions } from './auth/oidc/settings.ts';
 import type { StoreChoice } from './engine/calls.ts';
-import { DEFAULT_BODY_LIMITS, type BodyLimits } from './protocol/body.ts';
+import { DEFAULT_BODY_LIMITS, type BodyLimits } from './protocol/body-limits.ts';
 import { isQuota, type QuotaOption } from './quotas.ts';
 import { hint } from './spelling.ts';
 import type { SnapshotLimits } from './storage/sqlite/snapshots.ts';

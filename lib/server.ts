@@ -1,7 +1,7 @@
 import type { Account } from './account/account.ts';
 import { LastErrors } from './account/last-errors.ts';
 import { runningRequest, type Activity } from './activity.ts';
-import { DOCTOR_OFF, DoctorEcho } from './doctor-echo.ts';
+import { DOCTOR_OFF, DoctorEcho } from './doctor/echo.ts';
 import { SyncError } from './errors.ts';
 import type { HttpRequest, HttpResponse } from './http.ts';
 import { landing } from './landing.ts';

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { test } from 'node:test';
 import { asSyncError } from '../lib/engine/step-error.ts';
 import { isFullDisk } from '../lib/full-disk.ts';
-import { diskError } from '../lib/protocol/body.ts';
+import { diskError } from '../lib/protocol/disk-writes.ts';
 
 const { EDQUOT } = constants.errno;
 

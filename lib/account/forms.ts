@@ -1,5 +1,5 @@
 import { headerOf, type HttpRequest } from '../http.ts';
-import { openBody } from '../protocol/body.ts';
+import { openBody } from '../protocol/body-source.ts';
 import { SyncError } from '../errors.ts';
 import { PageError } from './page-error.ts';
 

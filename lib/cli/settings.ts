@@ -3,7 +3,7 @@
  * hold; with any of them, its defaults for the others, so that an existing unit file or compose file goes on as it was.
  */
 import { join, resolve } from 'node:path';
-import { DEFAULT_BODY_LIMITS } from '../protocol/body.ts';
+import { DEFAULT_BODY_LIMITS } from '../protocol/body-limits.ts';
 import type { AccountOptions } from '../account/settings.ts';
 import { accountSettings } from './account-settings.ts';
 import { clientAddressSources, type ClientAddressSource } from './client-address.ts';

@@ -1,7 +1,7 @@
 /** The server's own report of an examination, found in whatever a proxy left of the answer. */
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
-import type { DoctorReport } from '../doctor-echo.ts';
 import { ERROR_STATUS, type ErrorCode } from '../errors.ts';
+import type { DoctorReport } from './echo.ts';
 import type { Answer } from './wire.ts';
 
 const MAX_BYTES = 8 * 1024 * 1024;

@@ -1,7 +1,7 @@
 /** One examination: what was asked for, and what the checks told each other. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { zstdCompressSync } from 'node:zlib';
-import type { DoctorReport } from '../doctor-echo.ts';
+import type { DoctorReport } from './echo.ts';
 import type { Finding } from './finding.ts';
 import { isOurs } from './report.ts';
 import { send, type Answer, type Ask } from './wire.ts';

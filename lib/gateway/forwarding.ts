@@ -5,7 +5,7 @@ import { zstdDecompress } from 'node:zlib';
 import type { User } from '../auth/authenticator.ts';
 import { SyncError } from '../errors.ts';
 import type { HttpRequest, HttpResponse } from '../http.ts';
-import { openBody } from '../protocol/body.ts';
+import { openBody } from '../protocol/body-source.ts';
 import type { SyncRequest } from '../protocol/request.ts';
 import { packedResponse } from '../protocol/response.ts';
 import { envelopeOf } from './envelope.ts';

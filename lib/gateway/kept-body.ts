@@ -1,5 +1,5 @@
 /** The body of a request on its way through, of which the beginning can be sent once more. */
-import type { BodySource } from '../protocol/body.ts';
+import type { BodySource } from '../protocol/body-source.ts';
 
 /** More than any request that begins a sync. */
 const MAX_KEPT_BYTES = 256 * 1024;

@@ -1,7 +1,8 @@
 /** The envelope of versions 8-10: a multipart form, or, to begin a media sync, a query. */
 import { SyncError } from '../errors.ts';
 import { headerOf, type HttpRequest } from '../http.ts';
-import { limitsOf, openBody } from './body.ts';
+import { limitsOf } from './body-limits.ts';
+import { openBody } from './body-source.ts';
 import type { SpooledData } from './form-spool.ts';
 import { methodSpec, type MethodRoute, type MethodSpec } from './methods.ts';
 import { MultipartReader } from './multipart.ts';

@@ -4,7 +4,7 @@
  */
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { SyncError } from '../errors.ts';
-import { diskError, writeAll } from './body.ts';
+import { diskError, writeAll } from './disk-writes.ts';
 
 /** Small bodies never touch the disk. */
 const MEMORY_BYTES = 64 * 1024;

@@ -1,7 +1,7 @@
 /** Reads a multipart form (RFC 7578) part by part, as it comes, in memory of two pieces of the body. */
 import { isUtf8 } from 'node:buffer';
 import { SyncError } from '../errors.ts';
-import type { BodySource } from './body.ts';
+import type { BodySource } from './body-source.ts';
 
 /** Clients send five parts. */
 const MAX_PARTS = 16;

@@ -3,7 +3,7 @@ import { SyncError } from '../errors.ts';
 import { headerOf, type ByteSource, type HttpRequest } from '../http.ts';
 import { openBeginQuery, openForm } from './form-request.ts';
 import type { FormSpool } from './form-spool.ts';
-import type { BodyLimits } from './body.ts';
+import type { BodyLimits } from './body-limits.ts';
 import { methodSpec, type MethodRoute, type MethodSpec } from './methods.ts';
 import { boundaryOf } from './multipart.ts';
 import { isSyncVersion, type SyncVersion } from './version.ts';

@@ -177,6 +177,11 @@ export function walkFrames(limits: FrameLimits): FrameWalker {
   };
 }
 
+/** Gzip has no frames to look after: its decoder sees damage and truncation itself. */
+export function walkNothing(maxUnpackedBytes: number): FrameWalker {
+  return { push: (chunk) => chunk.length, fault: null, end: () => null, contentBytes: undefined, atMostBytes: maxUnpackedBytes };
+}
+
 /**
  * What is in a body of one frame with one block that holds it as it is: clients pack short texts so. Undefined for any other body,
  * sound or not: it takes a walker and a decoder.

@@ -2,7 +2,7 @@
 import { MAX_STRING_CHARS, type Answer, type JsonStep } from '../engine/calls.ts';
 import { SyncError } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
-import { readJsonBody } from '../protocol/body.ts';
+import { readJsonBody } from '../protocol/json-body.ts';
 import { SYNC_VERSIONS } from '../protocol/version.ts';
 import { given } from './given.ts';
 import { placeOf } from './rooms.ts';

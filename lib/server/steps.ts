@@ -1,5 +1,5 @@
 /** Method of the protocol → step. What decides who wins stands in `collection` and `media`. */
-import { readEmptyBody } from '../protocol/body.ts';
+import { readEmptyBody } from '../protocol/json-body.ts';
 import type { MediaMethod, SyncMethod } from '../protocol/methods.ts';
 import { deviceAt } from './device.ts';
 import { jsonStep } from './json-step.ts';

@@ -1,7 +1,8 @@
 /** `/msync/uploadChanges`: a zip of media files, in memory where it is small. */
 import { SyncError } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
-import { receiveBody, receiveSmallBody } from '../protocol/body.ts';
+import { receiveBody } from '../protocol/body-to-file.ts';
+import { receiveSmallBody } from '../protocol/small-body.ts';
 import { removeStaged } from '../storage/files/staging.ts';
 import { given } from './given.ts';
 import { placeOf } from './rooms.ts';

@@ -6,7 +6,7 @@
 import { SyncError } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
 import { quotaWords } from '../plain-words.ts';
-import { receiveBody } from '../protocol/body.ts';
+import { receiveBody } from '../protocol/body-to-file.ts';
 import { packedResponse } from '../protocol/response.ts';
 import { removeStaged } from '../storage/files/staging.ts';
 import { traced, UPLOADS } from '../tracing.ts';

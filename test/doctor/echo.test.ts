@@ -1,7 +1,7 @@
 /** What the server tells of a request, to whoever asks. */
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { DoctorEcho, MAX_DOCTOR_BODY_BYTES, type DoctorReport } from '../../lib/doctor-echo.ts';
+import { DoctorEcho, MAX_DOCTOR_BODY_BYTES, type DoctorReport } from '../../lib/doctor/echo.ts';
 import { SyncError } from '../../lib/errors.ts';
 import type { HttpRequest } from '../../lib/http.ts';
 import { RawClient } from '../client/raw.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import type { DoctorReport } from '../../lib/doctor-echo.ts';
+import type { DoctorReport } from '../../lib/doctor/echo.ts';
 import { isOlder } from '../../lib/doctor/checks/version.ts';
 import { seesTheProxy } from '../../lib/doctor/checks/place.ts';
 import { startOfficialServer } from '../oracle/official-server.ts';

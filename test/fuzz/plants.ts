@@ -33,7 +33,7 @@ export const PLANTS: Plant[] = [
   },
   {
     name: 'bodies are kept for ever',
-    file: 'lib/protocol/body.ts',
+    file: 'lib/protocol/json-body.ts',
     find: 'return { packed: pieces.length',
     replace: '((globalThis as { kept?: Buffer[] }).kept ??= []).push(Buffer.alloc(20_000));\n  return { packed: pieces.length',
   },
@@ -69,7 +69,7 @@ export const PLANTS: Plant[] = [
   },
   {
     name: 'the log quotes a login that is no JSON',
-    file: 'lib/login.ts',
+    file: 'lib/server/login.ts',
     find: "new SyncError('BODY_NOT_JSON', 'the body is not JSON');",
     replace: "new SyncError('BODY_NOT_JSON', 'the body is not JSON', { detail: body.toString() });",
   },

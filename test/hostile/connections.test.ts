@@ -13,7 +13,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { expressSync } from '../../adapters/express/index.ts';
 import { createListener, TIMEOUTS } from '../../lib/cli/listener.ts';
 import { createSyncServer, type LogEntry, type SyncServer } from '../../lib/index.ts';
-import { STALLED_MILLIS } from '../../lib/protocol/body.ts';
+import { STALLED_MILLIS } from '../../lib/protocol/body-source.ts';
 import { RawClient } from '../client/raw.ts';
 import { piecesOf, writeCollection } from '../engine/collections.ts';
 import { residentBytes, serverProcess } from '../engine/server-process.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { openBody } from '../../lib/protocol/body.ts';
+import { openBody } from '../../lib/protocol/body-source.ts';
 import { boundaryOf, MultipartReader } from '../../lib/protocol/multipart.ts';
 import { formOf, pythonForm, PYTHON_BOUNDARY, REQWEST_BOUNDARY, rustForm, type FormPart } from './forms.ts';
 import { inPieces } from './sync-requests.ts';

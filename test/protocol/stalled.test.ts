@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openBody, STALLED_MILLIS } from '../../lib/protocol/body.ts';
+import { openBody, STALLED_MILLIS } from '../../lib/protocol/body-source.ts';
 import { ClientGone } from '../../lib/protocol/client-gone.ts';
 
 async function* stallsAfter(pieces: number): AsyncGenerator<Uint8Array> {

@@ -1,5 +1,5 @@
 /** Requests as an adapter hands them over, cut into pieces as the test wants. */
-import { DEFAULT_BODY_LIMITS } from '../../lib/protocol/body.ts';
+import { DEFAULT_BODY_LIMITS } from '../../lib/protocol/body-limits.ts';
 import { FormSpool } from '../../lib/protocol/form-spool.ts';
 import { openSyncRequest, type FormRoom, type SyncRequest } from '../../lib/protocol/request.ts';
 import { routeOf } from '../../lib/protocol/route.ts';

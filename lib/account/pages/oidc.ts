@@ -1,7 +1,7 @@
 import { SyncError } from '../../errors.ts';
 import { OidcError, type OidcProvider, type OidcState } from '../../auth/oidc/oidc.ts';
 import { isThisMachine } from '../../auth/oidc/settings.ts';
-import { loginEvent } from '../../login.ts';
+import { loginEvent } from '../../auth/login-event.ts';
 import { PageError } from '../page-error.ts';
 import type { AccountRoom, Redirect, Visit } from '../room.ts';
 import { signedIn } from './sign-in.ts';

@@ -2,7 +2,7 @@ import { appPasswordLetters } from '../../auth/app-passwords.ts';
 import { loginNameOrNull } from '../../auth/login-names.ts';
 import type { User } from '../../auth/authenticator.ts';
 import { SyncError } from '../../errors.ts';
-import { loginEvent } from '../../login.ts';
+import { loginEvent } from '../../auth/login-event.ts';
 import { newToken } from '../cookies.ts';
 import { failureOf } from '../failures.ts';
 import type { Form } from '../forms.ts';

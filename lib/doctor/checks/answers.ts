@@ -1,5 +1,5 @@
 /** Whether answers come as the server made them: a zstd frame, and its size in `anki-original-size`. */
-import type { DoctorReport } from '../../doctor-echo.ts';
+import type { DoctorReport } from '../echo.ts';
 import { right, skipped, wrong, type Finding } from '../finding.ts';
 import { reportIn } from '../report.ts';
 import { step, type Visit } from '../visit.ts';

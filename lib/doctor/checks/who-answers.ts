@@ -1,5 +1,5 @@
 /** Whether a sync server answers, and if not, who does instead. */
-import { DOCTOR_OFF } from '../../doctor-echo.ts';
+import { DOCTOR_OFF } from '../echo.ts';
 import { right, skipped, wrong, type Finding } from '../finding.ts';
 import { isOurs, reportIn } from '../report.ts';
 import { step, type Visit } from '../visit.ts';

@@ -6,13 +6,13 @@
 import { randomBytes } from 'node:crypto';
 import { finished, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { addressGroup } from './auth/address-group.ts';
-import { BoundedCounters } from './auth/bounded-counters.ts';
-import { SyncError } from './errors.ts';
-import { headerOf, type HttpRequest, type HttpResponse } from './http.ts';
-import { packageVersion } from './package-version.ts';
-import { openBody } from './protocol/body.ts';
-import { packedResponse } from './protocol/response.ts';
+import { addressGroup } from '../auth/address-group.ts';
+import { BoundedCounters } from '../auth/bounded-counters.ts';
+import { SyncError } from '../errors.ts';
+import { headerOf, type HttpRequest, type HttpResponse } from '../http.ts';
+import { packageVersion } from '../package-version.ts';
+import { openBody } from '../protocol/body-source.ts';
+import { packedResponse } from '../protocol/response.ts';
 
 /** Said where the option `doctor` is false. */
 export const DOCTOR_OFF = 'examinations are switched off';

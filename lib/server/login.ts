@@ -1,18 +1,20 @@
 /** The step `hostKey`: a user name and a password become a host key. */
-import type { BuiltInAuth } from './auth/built-in.ts';
-import type { HostKeys } from './auth/host-keys.ts';
-import { loginNameOrNull } from './auth/login-names.ts';
-import type { SignIn } from './auth/sign-in.ts';
-import { SyncError } from './errors.ts';
-import type { HttpRequest, HttpResponse } from './http.ts';
-import type { LogEntry, LogEvent } from './options.ts';
-import { readJsonBody, type BodyLimits } from './protocol/body.ts';
-import type { FormSpool } from './protocol/form-spool.ts';
-import type { SyncRequest } from './protocol/request.ts';
-import { packedResponse } from './protocol/response.ts';
-import { parseHostKeyRequest } from './schema/schema11.ts';
-import { parseLossless } from './schema/json.ts';
-import { SchemaError } from './schema/schema-error.ts';
+import type { BuiltInAuth } from '../auth/built-in.ts';
+import type { HostKeys } from '../auth/host-keys.ts';
+import { loginEvent } from '../auth/login-event.ts';
+import { loginNameOrNull } from '../auth/login-names.ts';
+import type { SignIn } from '../auth/sign-in.ts';
+import { SyncError } from '../errors.ts';
+import type { HttpRequest, HttpResponse } from '../http.ts';
+import type { LogEntry } from '../options.ts';
+import type { BodyLimits } from '../protocol/body-limits.ts';
+import type { FormSpool } from '../protocol/form-spool.ts';
+import { readJsonBody } from '../protocol/json-body.ts';
+import type { SyncRequest } from '../protocol/request.ts';
+import { packedResponse } from '../protocol/response.ts';
+import { parseHostKeyRequest } from '../schema/schema11.ts';
+import { parseLossless } from '../schema/json.ts';
+import { SchemaError } from '../schema/schema-error.ts';
 
 export interface LoginRooms {
   auth: BuiltInAuth;
@@ -71,11 +73,4 @@ function knownName({ database }: BuiltInAuth, typedName: string): string | undef
   } catch {
     return undefined;
   }
-}
-
-/** Also for whoever signs in on a page. */
-export function loginEvent(error: unknown): LogEvent {
-  const code = error instanceof SyncError ? error.code : 'INTERNAL';
-  if (code === 'PASSWORD_WRONG') return 'login.refused';
-  return code === 'LOGIN_LIMITED' || code === 'BUSY' ? 'login.limited' : 'login.unavailable';
 }
