@@ -5,7 +5,7 @@ import type { AuthenticateFunction } from './auth/authenticator-from.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import type { EnvUser } from './auth/env-users.ts';
 import type { HostKeys } from './auth/host-keys.ts';
-import type { AuditEvent } from './auth/users-writes.ts';
+import type { AuditEvent } from './auth/users-rows.ts';
 import { LOGIN_LIMITS, type LoginLimitsOptions } from './auth/login-limits.ts';
 import { requireOidcLibrary } from './auth/oidc/library.ts';
 import { checkOidcOptions, type OidcOptions } from './auth/oidc/settings.ts';

@@ -1,5 +1,5 @@
 import type { UsersDatabase } from './users-database.ts';
-import type { AuditRow } from './users-writes.ts';
+import type { AuditRow } from './users-rows.ts';
 
 const LOOK_EVERY_MILLIS = 1000;
 

@@ -3,7 +3,8 @@ import { SyncError } from '../errors.ts';
 import type { User } from './authenticator.ts';
 import type { Device, HostKeys, IssuedKey } from './host-keys.ts';
 import type { UsersDatabase } from './users-database.ts';
-import { randomId, type DeviceSync } from './users-writes.ts';
+import type { DeviceSync } from './users-rows.ts';
+import { randomId } from './users-writes.ts';
 
 /** `<version>.<routing id of the user>.<256 random bits, base64url>`. */
 const KEY_FORM = /^1\.[a-z2-7]{16}\.[A-Za-z0-9_-]{43}$/;

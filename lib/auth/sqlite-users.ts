@@ -7,7 +7,8 @@ import { PasswordHasher } from './password-hash.ts';
 import type { PasswordHasherOptions } from './password-hash.ts';
 import { userOf, type UsersDatabase } from './users-database.ts';
 import { UsersError } from './users-error.ts';
-import { passwordMarkOf, type EndedKeys, type NewQuota, type UserRow } from './users-writes.ts';
+import type { EndedKeys, NewQuota, UserRow } from './users-rows.ts';
+import { passwordMarkOf } from './users-writes.ts';
 
 const MAX_PASSWORD_BYTES = 1024;
 

@@ -6,12 +6,13 @@ import type { User } from './authenticator.ts';
 import { diskError } from './disk-error.ts';
 import { loginKey } from './login-names.ts';
 import { UsersError } from './users-error.ts';
+import { USER_COLUMNS, type AuditRow, type PageSessionRow, type UserRow } from './users-rows.ts';
 import { usersDatabasePath } from './users-schema.ts';
 import type { FirstStartOptions } from './users-schema.ts';
 import type { ThreadAnswer, ThreadCall, ThreadData } from './users-thread.ts';
-import { USER_COLUMNS, type AuditRow, type PageSessionRow, type UserRow, type WriteArgs, type WriteName, type WriteResult } from './users-writes.ts';
+import type { WriteArgs, WriteName, WriteResult } from './users-writes.ts';
 
-export type { UserRow } from './users-writes.ts';
+export type { UserRow } from './users-rows.ts';
 
 /** What a host key leads to. */
 export interface KeyOwner {

@@ -1,7 +1,7 @@
 /** Lines of the log: of failures, and of what happens beside requests. */
 import type { User } from '../auth/authenticator.ts';
 import type { UserDirectory } from '../auth/user-directory.ts';
-import type { AuditRow } from '../auth/users-writes.ts';
+import type { AuditRow } from '../auth/users-rows.ts';
 import { SyncError } from '../errors.ts';
 import type { LogEntry } from '../options.ts';
 import { ClientGone } from '../protocol/client-gone.ts';

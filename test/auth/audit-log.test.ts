@@ -4,7 +4,7 @@ import Database from 'better-sqlite3';
 import { AuditLog } from '../../lib/auth/audit-log.ts';
 import { openBuiltInAuth, type BuiltInAuth } from '../../lib/auth/built-in.ts';
 import { usersDatabasePath } from '../../lib/auth/users-schema.ts';
-import type { AuditRow } from '../../lib/auth/users-writes.ts';
+import type { AuditRow } from '../../lib/auth/users-rows.ts';
 import { SyncError } from '../../lib/errors.ts';
 import { until } from '../server/until.ts';
 import { CHEAP } from './cheap.ts';

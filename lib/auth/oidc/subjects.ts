@@ -1,7 +1,7 @@
 import type { Authenticator, User } from '../authenticator.ts';
 import { userOf, type UsersDatabase } from '../users-database.ts';
 import { UsersError } from '../users-error.ts';
-import type { OidcUser } from '../users-writes.ts';
+import type { OidcUser } from '../users-rows.ts';
 import { OidcError } from './oidc.ts';
 import type { OidcSettings } from './settings.ts';
 
