@@ -13,7 +13,7 @@ export class Upstream {
   private constructor(server: Server) {
     this.#server = server;
     this.port = (server.address() as AddressInfo).port;
-    server.on('request', (req, res) => this.#handler(req, res));
+    server.on('request', (req, res) => (isCheck(req) ? res.end() : this.#handler(req, res)));
   }
 
   /** @param port the one of before, where it was stopped */
@@ -39,6 +39,11 @@ export class Upstream {
     this.#server.close();
     this.#server.closeAllConnections();
   }
+}
+
+/** What a proxy asks for by itself, at any moment, to see whether we are there: no client stands behind it. */
+function isCheck(req: IncomingMessage): boolean {
+  return req.url === '/health' && req.headers['x-forwarded-for'] === undefined;
 }
 
 /** What our server answers to a step: packed bytes whose size stands in a header. */
