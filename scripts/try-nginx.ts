@@ -4,7 +4,7 @@
  * project's cache), plays the story with each, and prints `N passed, N failed`. With --keep, all of it stays up until Ctrl+C.
  */
 import { proxiesMissing } from '../test/proxies/debian.ts';
-import { nginxAtPath, nginxOwnHost, nginxWithScript, nginxWithScriptAtPath } from '../test/proxies/nginx.ts';
+import { MANY_LOGINS, nginxAtPath, nginxOwnHost, nginxWithScript, nginxWithScriptAtPath } from '../test/proxies/nginx.ts';
 import { tryProxies } from './try-proxy.ts';
 
 const missing = await proxiesMissing(['nginx', 'libnginx-mod-http-js']);
@@ -12,4 +12,4 @@ if (missing !== false) {
   console.error(missing);
   process.exit(1);
 }
-await tryProxies([nginxAtPath, nginxOwnHost, nginxWithScript(), nginxWithScriptAtPath]);
+await tryProxies([nginxAtPath, nginxOwnHost, nginxWithScript(MANY_LOGINS), nginxWithScriptAtPath]);
