@@ -17,11 +17,8 @@ function endless(): Readable {
   });
 }
 
-test('one user has one download at a time, however many places there are', async () => {
-  const downloads = new Downloads();
-  const place = downloads.begin('ada');
-  assert.throws(() => downloads.begin('ada'), { status: 409 });
-  assert.equal((await buffer(place.hold(Readable.from([Buffer.from('all of it')])))).toString(), 'all of it');
+/** Of ada, who had a download. */
+async function placeIsFree(downloads: Downloads): Promise<void> {
   await until(() => {
     try {
       downloads.begin('ada').leave();
@@ -30,6 +27,14 @@ test('one user has one download at a time, however many places there are', async
       return false;
     }
   });
+}
+
+test('one user has one download at a time, however many places there are', async () => {
+  const downloads = new Downloads();
+  const place = downloads.begin('ada');
+  assert.throws(() => downloads.begin('ada'), { status: 409 });
+  assert.equal((await buffer(place.hold(Readable.from([Buffer.from('all of it')])))).toString(), 'all of it');
+  await placeIsFree(downloads);
 });
 
 test('where all places are taken, the download that nobody took anything of for longest makes room, and those that go on do not', async () => {
@@ -68,12 +73,5 @@ test('a download that ends, or whose reader is gone, gives its place back, and t
   await once(sent, 'readable');
   sent.destroy();
   await gone;
-  await until(() => {
-    try {
-      downloads.begin('ada').leave();
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  await placeIsFree(downloads);
 });

@@ -4,14 +4,21 @@ import { BIN } from './command.ts';
 
 /** All that the terminal is sent, with its control characters. */
 export async function atTerminal(...args: string[]): Promise<string> {
-  return run(await ankiPython(), ['-c', TERMINAL, process.execPath, BIN, ...args], { env: ankiEnvironment() });
+  return (await conversation(args)).shown;
+}
+
+/** The same, where each prompt gets the next of the answers. */
+export async function conversation(args: string[], answers: string[] = []): Promise<{ shown: string; code: number }> {
+  const words = [JSON.stringify(answers), process.execPath, BIN, ...args];
+  return JSON.parse(await run(await ankiPython(), ['-c', TERMINAL, ...words], { env: ankiEnvironment() })) as { shown: string; code: number };
 }
 
 const TERMINAL = `
-import os, pty, sys
+import json, os, pty, sys
+answers = json.loads(sys.argv[1])
 pid, terminal = pty.fork()
 if pid == 0:
-    os.execv(sys.argv[1], sys.argv[1:])
+    os.execv(sys.argv[2], sys.argv[2:])
 shown = b''
 while True:
     try:
@@ -21,6 +28,8 @@ while True:
     if not part:
         break
     shown += part
-os.waitpid(pid, 0)
-sys.stdout.buffer.write(shown)
+    if part.endswith(b': ') and answers:
+        os.write(terminal, answers.pop(0).encode() + b'\\r')
+_, status = os.waitpid(pid, 0)
+print(json.dumps({'shown': shown.decode(), 'code': os.waitstatus_to_exitcode(status)}))
 `;

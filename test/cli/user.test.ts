@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
-import { ankiEnvironment, ankiPython, run } from '../oracle/anki-python.ts';
-import { ankiSync, BIN, temporaryFolder } from './command.ts';
+import { ankiSync, temporaryFolder } from './command.ts';
+import { conversation } from './terminal.ts';
 
 test('a user is added, verified, given another password, listed and removed', async (t) => {
   const base = await temporaryFolder(t);
@@ -72,35 +72,14 @@ test('the password is nowhere on disk in clear', async (t) => {
 
 test('at a terminal the password is asked for twice, and not shown', async (t) => {
   const base = await temporaryFolder(t);
-  const atTerminal = async (name: string, answers: string[]): Promise<string> =>
-    run(await ankiPython(), ['-c', TERMINAL, JSON.stringify(answers), process.execPath, BIN, 'user', 'add', name, '--base', base], { env: ankiEnvironment() });
+  const add = (name: string, answers: string[]): ReturnType<typeof conversation> => conversation(['user', 'add', name, '--base', base], answers);
 
-  assert.equal(await atTerminal('kim', ['secret one', 'secret one']), 'Password of kim: \r\nPassword of kim, once more: \r\nadded "kim"\r\nexit code 0\n');
+  const added = await add('kim', ['secret one', 'secret one']);
+  assert.deepEqual(added, { shown: 'Password of kim: \r\nPassword of kim, once more: \r\nadded "kim"\r\n', code: 0 });
   assert.equal((await ankiSync(['user', 'verify', 'kim', '--base', base], { input: 'secret one' })).code, 0);
 
-  const slip = await atTerminal('lee', ['secret one', 'secret two']);
-  assert.match(slip, /the two passwords differ\r\nexit code 2\n$/);
-  assert.doesNotMatch(slip, /secret/);
+  const slip = await add('lee', ['secret one', 'secret two']);
+  assert.match(slip.shown, /the two passwords differ\r\n$/);
+  assert.equal(slip.code, 2);
+  assert.doesNotMatch(slip.shown, /secret/);
 });
-
-/** Runs a command at a pseudo-terminal, answers each prompt, and prints what the terminal showed. */
-const TERMINAL = `
-import json, os, pty, sys
-answers = json.loads(sys.argv[1])
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[2], sys.argv[2:])
-shown = b''
-while True:
-    try:
-        part = os.read(terminal, 4096)
-    except OSError:
-        break
-    if not part:
-        break
-    shown += part
-    if part.endswith(b': ') and answers:
-        os.write(terminal, answers.pop(0).encode() + b'\\r')
-_, status = os.waitpid(pid, 0)
-sys.stdout.buffer.write(shown + b'exit code %d\\n' % os.waitstatus_to_exitcode(status))
-`;
