@@ -15,7 +15,7 @@ import { downloadFiles } from '../media/download.ts';
 import { eraseMedia } from '../media/erase.ts';
 import { mediaSanity } from '../media/sanity-check.ts';
 import { uploadChanges } from '../media/upload.ts';
-import { settleMedia, settleSome } from '../media/user-media.ts';
+import { settleSome } from '../media/user-media.ts';
 import type { Json } from '../schema/json.ts';
 import {
   parseBeginRequest,
@@ -312,15 +312,15 @@ export class Sessions {
   }
 
   async #settleMedia(user: UserPlace): Promise<void> {
-    if (!this.#unsettled.has(user.userId)) return;
-    await settleMedia({ store: this.#stores.media, files: this.#stores.mediaFiles, user });
-    this.#unsettled.delete(user.userId);
+    while (!(await this.#settleSomeMedia(user)));
   }
 
-  /** So that another request of the user never waits for thousands. */
-  async #settleSomeMedia(user: UserPlace): Promise<void> {
-    if (!this.#unsettled.has(user.userId)) return;
-    if (await settleSome({ store: this.#stores.media, files: this.#stores.mediaFiles, user })) this.#unsettled.delete(user.userId);
+  /** So that another request of the user never waits for thousands. Answers whether that was all. */
+  async #settleSomeMedia(user: UserPlace): Promise<boolean> {
+    if (!this.#unsettled.has(user.userId)) return true;
+    const isAll = await settleSome({ store: this.#stores.media, files: this.#stores.mediaFiles, user });
+    if (isAll) this.#unsettled.delete(user.userId);
+    return isAll;
   }
 
   async #abort(userId: string): Promise<void> {
