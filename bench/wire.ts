@@ -82,7 +82,7 @@ export class Connection {
     this.#socket.write(head);
     for await (const piece of createReadStream(packedFile, { highWaterMark: 64 * CHUNK_BYTES })) {
       const sent = this.#socket.write(Buffer.concat(chunked(piece as Buffer)));
-      if (!sent && this.#waiting) await new Promise<void>((resolve) => this.#socket.once('drain', resolve).once('close', () => resolve()));
+      if (!sent && this.#waiting) await this.#drained();
     }
     this.#socket.write(LAST_CHUNK);
     return answer;
@@ -90,6 +90,17 @@ export class Connection {
 
   close(): void {
     this.#socket.destroy();
+  }
+
+  /** Once the socket takes more, or nothing more at all. */
+  #drained(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#socket.off('drain', done).off('close', done);
+        resolve();
+      };
+      this.#socket.on('drain', done).on('close', done);
+    });
   }
 
   #answer(): Promise<Answer> {
@@ -138,18 +149,22 @@ export function countedDownload(port: number, request: Buffer): Promise<{ millis
     let firstByteMillis = 0;
     let bytes = 0;
     let tail: Buffer = Buffer.alloc(0);
+    let expected: number | undefined;
     const socket = connectSocket(port, '127.0.0.1', () => socket.write(request));
     socket.on('error', reject);
     socket.on('data', (piece: Buffer) => {
       if (bytes === 0) {
         firstByteMillis = performance.now() - begun;
         if (!piece.subarray(9, 12).equals(Buffer.from('200'))) reject(new Error(piece.toString('latin1', 0, 300)));
+        const end = piece.indexOf(END_OF_HEAD);
+        const length = /\r\ncontent-length: *(\d+)/.exec(piece.toString('latin1', 0, end).toLowerCase());
+        if (length !== null) expected = end + 4 + Number(length[1]);
       }
       bytes += piece.length;
       tail = Buffer.concat([tail, piece]).subarray(-5);
     });
     socket.on('close', () => {
-      if (tail.equals(LAST_CHUNK)) resolve({ millis: performance.now() - begun, firstByteMillis, bytes });
+      if (expected === undefined ? tail.equals(LAST_CHUNK) : bytes === expected) resolve({ millis: performance.now() - begun, firstByteMillis, bytes });
       else reject(new Error('the download was cut short'));
     });
   });

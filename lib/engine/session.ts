@@ -35,6 +35,7 @@ import { removeStaged } from '../storage/files/staging.ts';
 import type { CollectionStore, MediaFiles, MediaStore, UserPlace } from '../storage/storage.ts';
 import { FAST_LEVEL } from '../zstd.ts';
 import type { Answer, Call, JsonStep, Outcome, Overview } from './calls.ts';
+import { exportedAnswer } from './from-memory.ts';
 import { parseJsonBody } from './json-body.ts';
 import { asSyncError } from './step-error.ts';
 
@@ -120,7 +121,7 @@ export class Sessions {
         return text('OK');
       case 'download': {
         await this.#abort(user.userId);
-        return { kind: 'file', ...(await collections.exportFile(user)) };
+        return exportedAnswer(await collections.exportFile(user));
       }
       case 'uploadChanges':
         this.#unsettled.set(user.userId, user);

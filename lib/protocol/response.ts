@@ -17,13 +17,11 @@ const RAW_BYTES = 512;
 const SYNC_BYTES = 64 * 1024;
 const READ_BYTES = 512 * 1024;
 const PACKED_PIECE_BYTES = 256 * 1024;
-/** Packed as a whole by one thread: several would cost more than they save. */
-const ONE_PIECE_BYTES = 4 * 1024 * 1024;
-/** Of larger files: the first is small, so that the answer begins at once, and the others have work for each thread. */
+/** Of files: the first is small, so that the answer begins at once, and the others have work for each thread. */
 const FIRST_PIECE_BYTES = 128 * 1024;
 const PIECE_BYTES = 2 * 1024 * 1024;
-/** What a thread packs at a time. Smaller ones cost a percent of the size. */
-const JOB_BYTES = 512 * 1024;
+/** What a thread packs at a time. Smaller ones cost a percent of the size, and some of the time. */
+const JOB_BYTES = PIECE_BYTES / 2;
 /** Official clients read one frame only, so a second core can help within the frame alone. */
 const PACKING_THREADS = availableParallelism() > 1 ? 2 : 0;
 
@@ -39,15 +37,17 @@ const compress = promisify(zstdCompress);
 const CACHE_CONTROL = 'no-store, no-transform';
 
 /**
- * An answer from memory: JSON text, a media zip, or the bare text that answers an upload, as clients of this version expect it.
- * Version 11 refuses an answer without `anki-original-size`.
+ * An answer from memory: JSON text, a media zip, the bare text that answers an upload, or a small collection, as clients of this version
+ * expect it. Version 11 refuses an answer without `anki-original-size`.
  */
-export async function packedResponse(version: SyncVersion, result: Uint8Array | string): Promise<HttpResponse> {
+export async function packedResponse(version: SyncVersion, result: Uint8Array | string, what: 'answer' | 'collection' = 'answer'): Promise<HttpResponse> {
   const bytes = typeof result === 'string' ? Buffer.from(result) : result;
   if (!SYNC_VERSIONS[version].zstdAnswer) return { status: 200, headers: headersOf(bytes.length), body: bytes };
   if (bytes.length <= RAW_BYTES) return zstdResponse({ data: rawFrame(bytes), unpackedBytes: bytes.length });
   if (bytes.length <= SYNC_BYTES) return zstdResponse(packed(bytes));
-  return zstdResponse({ data: await compress(bytes, packingOptions(bytes.length)), unpackedBytes: bytes.length });
+  const options = packingOptions(bytes.length);
+  const data = await compress(bytes, what === 'collection' ? { ...options, params: COLLECTION_PACKING } : options);
+  return zstdResponse({ data, unpackedBytes: bytes.length });
 }
 
 /** An answer that was packed where it was made. */
@@ -89,19 +89,16 @@ export async function fileResponse(
     closeWith(body, done);
     return { status: 200, headers: headersOf(file.bytes), body };
   }
-  const small = file.bytes <= ONE_PIECE_BYTES;
-  const threads = small ? 0 : PACKING_THREADS;
   const body = createZstdCompress({
-    // what a small file packs to comes at once
-    chunkSize: small ? ONE_PIECE_BYTES / 4 : PACKED_PIECE_BYTES,
+    chunkSize: PACKED_PIECE_BYTES,
     pledgedSrcSize: file.bytes,
     // With threads, a write that does not flush may come back before it took its input. Node's stream takes that for the end,
     // and cuts the frame short. A write that flushes comes back when everything is packed.
     flush: constants.ZSTD_e_flush,
     params: {
       ...COLLECTION_PACKING,
-      [constants.ZSTD_c_nbWorkers]: threads,
-      ...(threads > 0 ? { [constants.ZSTD_c_jobSize]: JOB_BYTES } : {}),
+      [constants.ZSTD_c_nbWorkers]: PACKING_THREADS,
+      ...(PACKING_THREADS > 0 ? { [constants.ZSTD_c_jobSize]: JOB_BYTES } : {}),
     },
   });
   const packing = packFile(handle, file.bytes, body);
@@ -118,10 +115,9 @@ export async function fileResponse(
  * frame twice, and the second, empty frame stays unread in the client's connection.
  */
 async function packFile(handle: FileHandle, bytes: number, compressor: ZstdCompress): Promise<void> {
-  const small = bytes <= ONE_PIECE_BYTES;
-  const buffer = Buffer.allocUnsafeSlow(small ? bytes : PIECE_BYTES);
+  const buffer = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  const first = buffer.subarray(0, FIRST_PIECE_BYTES);
   let packedBytes = 0;
-  const first = small ? buffer : buffer.subarray(0, FIRST_PIECE_BYTES);
   for await (const piece of piecesOf(handle, bytes, (position) => (position === 0 ? first : buffer))) {
     await new Promise<void>((resolve, reject) => {
       // a compressor that is destroyed meanwhile never calls back

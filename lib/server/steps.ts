@@ -1,6 +1,7 @@
 /** Method of the protocol → step. What decides who wins stands in `collection` and `media`. */
 import { readEmptyBody } from '../protocol/json-body.ts';
 import type { MediaMethod, SyncMethod } from '../protocol/methods.ts';
+import { packedResponse } from '../protocol/response.ts';
 import { deviceAt } from './device.ts';
 import { jsonStep } from './json-step.ts';
 import { placeOf } from './rooms.ts';
@@ -46,7 +47,8 @@ const abort: Step = async ({ rooms, request, user, options }) => {
 
 const download: Step = async ({ rooms, request, user, options }) => {
   await readEmptyBody(request, options.limits);
-  return responseTo(request, await rooms.engine.run({ step: 'download', user: placeOf(user) }));
+  const answer = await rooms.engine.run({ step: 'download', user: placeOf(user) });
+  return answer.kind === 'bytes' ? packedResponse(request.version, answer.data, 'collection') : responseTo(request, answer);
 };
 
 /** A method of the protocol without a step does not compile. `hostKey`, which comes before there is a user, is `login.ts`. */

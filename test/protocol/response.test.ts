@@ -61,6 +61,19 @@ describe('an answer from memory', () => {
     assert.equal(headers['anki-original-size'], '2');
   });
 
+  test('is a whole collection as well, with its length, packed for version 11', async () => {
+    for (const bytes of [1_000, 50_000, 3_000_000]) {
+      const content = contentOf(bytes);
+      const { headers, body } = await packedResponse(11, content, 'collection');
+      assert.ok(unpacked(Buffer.from(body as Uint8Array)).equals(content));
+      assert.equal(headers['anki-original-size'], String(bytes));
+      assert.equal(headers['content-length'], String((body as Uint8Array).length));
+      const bare = await packedResponse(10, content, 'collection');
+      assert.ok(Buffer.from(bare.body as Uint8Array).equals(content));
+      assert.equal(bare.headers['anki-original-size'], undefined);
+    }
+  });
+
   test('may neither be kept nor packed again on its way', async () => {
     assert.equal((await packedResponse(11, 'null')).headers['cache-control'], 'no-store, no-transform');
   });

@@ -1,0 +1,34 @@
+/** Small collections leave from memory: opening, reading and removing a file costs six trips to the thread pool, as long as packing half a megabyte. */
+import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs';
+import type { ExportedFile } from '../storage/storage.ts';
+import type { Answer } from './calls.ts';
+
+const MAX_BYTES = 4 * 1024 * 1024;
+
+/** The file as an answer: itself, or, of a small one, its bytes; it is removed then. */
+export function exportedAnswer(file: ExportedFile): Answer {
+  if (file.bytes > MAX_BYTES) return { kind: 'file', ...file };
+  try {
+    return { kind: 'bytes', data: readWhole(file) };
+  } finally {
+    rmSync(file.path, { force: true });
+  }
+}
+
+/** In memory of its own, which may move to the main side. At once: it was written a moment ago, so the system still has it. */
+function readWhole({ path, bytes }: ExportedFile): Uint8Array {
+  const data = new Uint8Array(bytes);
+  const fd = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(fd);
+    if (size !== bytes) throw new Error(`a file to be sent has ${size} bytes instead of ${bytes}`);
+    for (let position = 0; position < bytes; ) {
+      const bytesRead = readSync(fd, data, position, bytes - position, position);
+      if (bytesRead === 0) throw new Error('a file became shorter while it was read');
+      position += bytesRead;
+    }
+  } finally {
+    closeSync(fd);
+  }
+  return data;
+}
