@@ -32,22 +32,22 @@ export interface SyncUsers {
  */
 export function readSyncUsers(environment: Readonly<Record<string, string | undefined>>): SyncUsers {
   const hashed = environment.PASSWORDS_HASHED !== undefined;
-  const users: EnvUser[] = [];
+  const users = new Map<string, EnvUser>();
   let number = 1;
   for (; ; number++) {
     const variable = `SYNC_USER${number}`;
     const value = valueOf(environment, variable);
     if (value === undefined) break;
     const user = parseUser(variable, value, hashed);
-    const other = users.find((each) => each.loginName === user.loginName);
+    const other = users.get(user.loginName);
     if (other !== undefined) throw invalid(variable, `names the same user as ${other.variable}`);
-    users.push(user);
+    users.set(user.loginName, user);
   }
   const ignored = Object.keys(environment).filter((name) => {
     const digits = /^SYNC_USERS?_?(\d*)(_FILE)?$/.exec(name)?.[1];
     return digits !== undefined && environment[name] !== undefined && !(Number(digits) < number && digits === String(Number(digits)) && digits !== '0');
   });
-  return { users, warnings: ignored.sort().map((name) => `${name} is ignored: users are numbered from SYNC_USER1 without a gap, and SYNC_USER${number} is missing`) };
+  return { users: [...users.values()], warnings: ignored.sort().map((name) => `${name} is ignored: users are numbered from SYNC_USER1 without a gap, and SYNC_USER${number} is missing`) };
 }
 
 function valueOf(environment: Readonly<Record<string, string | undefined>>, variable: string): string | undefined {
