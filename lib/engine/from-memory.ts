@@ -1,5 +1,6 @@
 /** Small collections leave from memory: opening, reading and removing a file costs six trips to the thread pool, as long as packing half a megabyte. */
-import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { removeFile } from '../storage/files/durable.ts';
 import type { ExportedFile } from '../storage/storage.ts';
 import type { Answer } from './calls.ts';
 
@@ -11,7 +12,16 @@ export function exportedAnswer(file: ExportedFile): Answer {
   try {
     return { kind: 'bytes', data: readWhole(file) };
   } finally {
-    rmSync(file.path, { force: true });
+    forget(file.path);
+  }
+}
+
+/** What a failing disk keeps is no reason to fail a download: the next start removes it. */
+function forget(path: string): void {
+  try {
+    removeFile(path);
+  } catch {
+    // as said
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -33,6 +34,22 @@ describe('an exported collection', () => {
       assert.equal(existsSync(file.path), false);
     });
   }
+
+  test('leaves although the disk keeps its file', (t) => {
+    const content = randomBytes(100);
+    const file = exported(content);
+    t.mock.method(fs, 'unlinkSync', () => {
+      throw Object.assign(new Error('EIO: i/o error, unlink'), { code: 'EIO' });
+    });
+    syncBuiltinESMExports();
+    t.after(() => {
+      t.mock.restoreAll();
+      syncBuiltinESMExports();
+    });
+    const answer = exportedAnswer(file);
+    assert.ok(answer.kind === 'bytes' && content.equals(answer.data as Uint8Array));
+    assert.equal(existsSync(file.path), true);
+  });
 
   test('larger than 4 MiB stays a file', () => {
     const file = exported(randomBytes(4 * MIB + 1));
