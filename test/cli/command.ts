@@ -95,6 +95,8 @@ export async function startServer(t: TestContext, args: string[], { env, cwd, co
     async stop(signal = 'SIGTERM') {
       child.kill(signal);
       const [code, by] = await ended;
+      // for whoever reads why a test failed
+      if (by !== null) console.error(`ended by ${by}, and said last: ${lines.slice(-5).join(' | ')}`);
       return code ?? by;
     },
   };
