@@ -115,8 +115,7 @@ export class Connection {
       const end = all.indexOf(END_OF_HEAD);
       if (end < 0) return;
       this.#head = all.toString('latin1', 0, end).toLowerCase();
-      const length = /\r\ncontent-length: *(\d+)/.exec(this.#head);
-      this.#expected = length ? end + 4 + Number(length[1]) : -1;
+      this.#expected = wholeBytes(this.#head) ?? -1;
     }
     if (this.#expected >= 0 ? this.#bytes < this.#expected : !this.#endsWithLastChunk()) return;
     const all = this.#joined();
@@ -156,9 +155,7 @@ export function countedDownload(port: number, request: Buffer): Promise<{ millis
       if (bytes === 0) {
         firstByteMillis = performance.now() - begun;
         if (!piece.subarray(9, 12).equals(Buffer.from('200'))) reject(new Error(piece.toString('latin1', 0, 300)));
-        const end = piece.indexOf(END_OF_HEAD);
-        const length = /\r\ncontent-length: *(\d+)/.exec(piece.toString('latin1', 0, end).toLowerCase());
-        if (length !== null) expected = end + 4 + Number(length[1]);
+        expected = wholeBytes(piece.toString('latin1', 0, piece.indexOf(END_OF_HEAD)).toLowerCase());
       }
       bytes += piece.length;
       tail = Buffer.concat([tail, piece]).subarray(-5);
@@ -168,6 +165,12 @@ export function countedDownload(port: number, request: Buffer): Promise<{ millis
       else reject(new Error('the download was cut short'));
     });
   });
+}
+
+/** Of the answer that begins with this head, in lower case: head and body. Undefined of one that comes in chunks. */
+function wholeBytes(head: string): number | undefined {
+  const length = /\r\ncontent-length: *(\d+)/.exec(head);
+  return length === null ? undefined : head.length + END_OF_HEAD.length + Number(length[1]);
 }
 
 function chunked(bytes: Buffer): Buffer[] {

@@ -1,6 +1,7 @@
 /** Small collections leave from memory: opening, reading and removing a file costs six trips to the thread pool, as long as packing half a megabyte. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { removeFile } from '../storage/files/durable.ts';
+import { readFully } from '../storage/files/read-fully.ts';
 import type { ExportedFile } from '../storage/storage.ts';
 import type { Answer } from './calls.ts';
 
@@ -32,11 +33,7 @@ function readWhole({ path, bytes }: ExportedFile): Uint8Array {
   try {
     const { size } = fstatSync(fd);
     if (size !== bytes) throw new Error(`a file to be sent has ${size} bytes instead of ${bytes}`);
-    for (let position = 0; position < bytes; ) {
-      const bytesRead = readSync(fd, data, position, bytes - position, position);
-      if (bytesRead === 0) throw new Error('a file became shorter while it was read');
-      position += bytesRead;
-    }
+    if (!readFully(fd, data, 0)) throw new Error('a file became shorter while it was read');
   } finally {
     closeSync(fd);
   }

@@ -1,6 +1,6 @@
 /** The two zips of media sync: what clients upload, and what they download. */
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, createWriteStream, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, createReadStream, createWriteStream, openSync, writeSync } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib';
 import yauzl from 'yauzl';
 import yazl from 'yazl';
 import { SyncError } from '../errors.ts';
+import { readFully } from '../storage/files/read-fully.ts';
 import type { FileRange } from '../storage/storage.ts';
 import { MAX_FILE_BYTES, MAX_META_BYTES } from './limits.ts';
 import { storedZip } from './stored-zip.ts';
@@ -35,11 +36,7 @@ class FileReader extends yauzl.RandomAccessReader {
   }
 
   readInto(buffer: Buffer, position: number): void {
-    for (let read = 0; read < buffer.length; ) {
-      const bytes = readSync(this.#descriptor, buffer, read, buffer.length - read, position + read);
-      if (bytes === 0) throw new Error('the file ends early');
-      read += bytes;
-    }
+    if (!readFully(this.#descriptor, buffer, position)) throw new Error('the file ends early');
   }
 
   override read(buffer: Buffer, offset: number, length: number, position: number, callback: (error: Error | null) => void): void {

@@ -26,7 +26,7 @@ export type Step = (call: StepCall) => Promise<HttpResponse>;
 export function responseTo(request: SyncRequest, answer: Answer): HttpResponse | Promise<HttpResponse> {
   if (answer.moved !== undefined) request.moved = answer.moved;
   if (request.method === 'sanityCheck2' && answer.kind === 'bytes') request.sanityFailed = answer.data.toString().startsWith('{"status":"bad"');
-  if (answer.kind === 'bytes') return packedResponse(request.version, answer.data);
+  if (answer.kind === 'bytes') return packedResponse(request.version, answer.data, request.method === 'download' ? 'collection' : 'answer');
   if (answer.kind === 'packed') return zstdResponse(answer);
   return fileResponse(request.version, answer, {
     done: () => rm(answer.path, { force: true }),

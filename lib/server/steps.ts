@@ -1,7 +1,6 @@
 /** Method of the protocol → step. What decides who wins stands in `collection` and `media`. */
 import { readEmptyBody } from '../protocol/json-body.ts';
 import type { MediaMethod, SyncMethod } from '../protocol/methods.ts';
-import { packedResponse } from '../protocol/response.ts';
 import { deviceAt } from './device.ts';
 import { jsonStep } from './json-step.ts';
 import { placeOf } from './rooms.ts';
@@ -47,8 +46,7 @@ const abort: Step = async ({ rooms, request, user, options }) => {
 
 const download: Step = async ({ rooms, request, user, options }) => {
   await readEmptyBody(request, options.limits);
-  const answer = await rooms.engine.run({ step: 'download', user: placeOf(user) });
-  return answer.kind === 'bytes' ? packedResponse(request.version, answer.data, 'collection') : responseTo(request, answer);
+  return responseTo(request, await rooms.engine.run({ step: 'download', user: placeOf(user) }));
 };
 
 /** A method of the protocol without a step does not compile. `hostKey`, which comes before there is a user, is `login.ts`. */

@@ -4,13 +4,14 @@
  * list as JSON, and the bytes as they came.
  */
 import { randomUUID } from 'node:crypto';
-import { closeSync, fdatasync, fdatasyncSync, ftruncateSync, openSync, readSync, statSync, writevSync } from 'node:fs';
+import { closeSync, fdatasync, fdatasyncSync, ftruncateSync, openSync, statSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import type { FileRange } from '../storage.ts';
 import { syncFolder } from './durable.ts';
 import { copyRange } from './hashed-copy.ts';
+import { readFully } from './read-fully.ts';
 
 /** One more file than this is begun: what is settled is dropped file by file. */
 const MAX_BYTES = 32 * 1024 * 1024;
@@ -124,10 +125,5 @@ function writeWhole(descriptor: number, parts: Uint8Array[], start: number): voi
 
 function readWhole(descriptor: number, at: number, bytes: number): Buffer | undefined {
   const whole = Buffer.alloc(bytes);
-  for (let done = 0; done < bytes; ) {
-    const read = readSync(descriptor, whole, done, bytes - done, at + done);
-    if (read === 0) return undefined;
-    done += read;
-  }
-  return whole;
+  return readFully(descriptor, whole, at) ? whole : undefined;
 }
